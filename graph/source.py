@@ -1,0 +1,56 @@
+"""``TiledSource``: a source that reads whole tiles of its own layout, through the process's tile cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .block import Block, empty_block
+from .cache import tile_cache
+from .grid import Region
+from .node import Source
+
+
+class TiledSource(Source):
+    """A source whose pixels lie in tiles of ``meta.tile`` from the grid's corner; define ``_meta`` and ``read``.
+
+    ``kernel`` cuts the region out of tiles, each decoded at most once while it stays in the cache.
+    """
+
+    def read(self, region: Region) -> Block:
+        """Decode the pixels of ``region``, one tile of the source clipped to its grid. Called from any thread."""
+        raise NotImplementedError(type(self).__name__)
+
+    def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
+        bands, dtype = len(self.meta.bands), self.meta.dtype
+        if region.is_empty:
+            return empty_block(bands, dtype)
+        data: np.ndarray | None = None
+        valid: np.ndarray | None = None
+        for tile in self.tiles(region):
+            part = tile.intersect(region)
+            block = tile_cache().get((self.token, tile), lambda tile=tile: self._read_compact(tile)).cut(tile, part)
+            rows, cols = part.within(region)
+            if data is None:
+                data = np.empty((bands, *region.shape), dtype)
+            data[:, rows, cols] = block.data
+            if block.valid is not None:
+                if valid is None:
+                    valid = np.ones((block.valid.shape[0], *region.shape), bool)
+                elif valid.shape[0] < block.valid.shape[0]:
+                    valid = np.repeat(valid, block.valid.shape[0], axis=0)
+                valid[:, rows, cols] = block.valid
+        assert data is not None
+        return Block(data, valid).compact()
+
+    def tiles(self, region: Region) -> Iterator[Region]:
+        """The tiles that ``region`` touches, row by row, clipped to the grid."""
+        height, width = self.meta.tile
+        whole = self.meta.grid.region
+        for row in range(region.row0 // height * height, region.row1, height):
+            for col in range(region.col0 // width * width, region.col1, width):
+                yield Region(row, row + height, col, col + width).intersect(whole)
+
+    def _read_compact(self, tile: Region) -> Block:
+        return self.read(tile).compact()

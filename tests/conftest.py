@@ -1,0 +1,17 @@
+"""Fixtures for every test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real files that lies beside a developer's checkout; tests that use it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("no real data beside this checkout")
+    return SHARED
