@@ -118,8 +118,8 @@ class Grid:
     """
 
     shape: tuple[int, int]
-    transform: Affine = None  # type: ignore[assignment]
-    crs: str | None = None
+    transform: Any = None  # Affine once built
+    crs: Any = None  # str | None once built
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", _checked_shape(self.shape))
@@ -140,7 +140,8 @@ class Grid:
         if isinstance(like, GeoBox):
             return cls((like.shape.y, like.shape.x), like.transform, like.crs and like.crs.to_wkt())
         if isinstance(getattr(like, "grid", None), Grid):
-            return like.grid
+            own: Grid = like.grid
+            return own
         if hasattr(like, "dims") and hasattr(like, "coords"):
             import rioxarray  # noqa: F401  registers the accessor
 
@@ -199,9 +200,7 @@ class Grid:
             return True
         size = min(self.resolution)
         mine, theirs = self._corners(), other._corners()
-        return all(
-            math.hypot(x - u, y - v) <= tolerance * size for x, y, u, v in zip(*mine, *theirs, strict=True)
-        )
+        return all(math.hypot(x - u, y - v) <= tolerance * size for x, y, u, v in zip(*mine, *theirs, strict=True))
 
     def window(self, bounds: Bounds, crs: Any = None) -> Region:
         """The pixels that ``bounds`` touches, snapped outwards and clipped to the grid; empty if there are none.

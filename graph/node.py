@@ -106,6 +106,7 @@ def operation(name: str) -> Callable[[N], N]:
         if OPERATIONS.setdefault(name, cls) is not cls:
             raise PlanError(f"two operations are named {name!r}")
         cls.name = name
+        cls.__repr__ = Node.__repr__  # type: ignore[method-assign]  # dataclass gave one that would recurse into the inputs
         return cls
 
     return register
@@ -126,6 +127,8 @@ class Node:
     is_pointwise: ClassVar[bool] = False
     # Work per output pixel and band in units of one memory pass; what the plan weighs recomputing by.
     cost: ClassVar[float] = 1.0
+    # Bytes per output pixel that the kernel holds beyond its inputs and its result.
+    workspace: ClassVar[float] = 0.0
 
     meta: Meta
     token: str
@@ -170,7 +173,7 @@ class Node:
         return None
 
     def reduced(self, factor: float) -> Node | None:
-        """This image on a coarser grid over the same ground, at most ``factor`` times coarser on either axis, cheaper to compute."""
+        """This image on a cheaper grid over the same ground, at most ``factor`` times coarser on either axis."""
         if not self.is_pointwise or not self.inputs:
             return None
         coarse = [node.reduced(factor) for node in self.inputs]
@@ -209,6 +212,15 @@ class Node:
         """The fields that are not nodes, by name."""
         pairs = ((f.name, getattr(self, f.name)) for f in fields(self))  # type: ignore[arg-type]
         return {name: value for name, value in pairs if not isinstance(value, Node) and not _is_nodes(value)}
+
+    def describe(self) -> str:
+        """The node's parameters in a few words, for ``explain()``; override where the fields do not read well."""
+        words = []
+        for name, value in self.params().items():
+            text = str(value)
+            if value is not None and len(text) <= 60:
+                words.append(f"{name}={text}")
+        return ", ".join(words)
 
     @property
     def node(self) -> Node:
@@ -321,7 +333,8 @@ def as_dtype(dtype: Any) -> np.dtype:
         raise ArgumentError(f"{dtype!r} is not a dtype") from error
     if result.kind not in "biufc":
         raise ArgumentError(f"pixels are bool, integer, float or complex; got {result}")
-    return result.newbyteorder("=")
+    native: np.dtype = result.newbyteorder("=")
+    return native
 
 
 def _is_nodes(value: Any) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
+import dask.array as da
 import numpy as np
 
 from .block import Block, empty_block
@@ -30,7 +32,7 @@ class TiledSource(Source):
         valid: np.ndarray | None = None
         for tile in self.tiles(region):
             part = tile.intersect(region)
-            block = tile_cache().get((self.token, tile), lambda tile=tile: self._read_compact(tile)).cut(tile, part)
+            block = tile_cache().get((self.token, tile), partial(self._read_compact, tile)).cut(tile, part)
             rows, cols = part.within(region)
             if data is None:
                 data = np.empty((bands, *region.shape), dtype)
@@ -54,3 +56,21 @@ class TiledSource(Source):
 
     def _read_compact(self, tile: Region) -> Block:
         return self.read(tile).compact()
+
+
+class ChunkedSource(Source):
+    """A source whose pixels come as chunks of dask arrays; the tasks that need them depend on those chunks."""
+
+    @property
+    def array(self) -> da.Array:
+        """(band, y, x), all bands in one chunk."""
+        raise NotImplementedError(type(self).__name__)
+
+    @property
+    def valid(self) -> da.Array | None:
+        """(band or 1, y, x) bool with the chunks of ``array`` along y and x, or None."""
+        raise NotImplementedError(type(self).__name__)
+
+    def validate(self, data: np.ndarray, valid: np.ndarray | None) -> Block:
+        """The block of some assembled pixels: ``valid`` less what the source's nodata rule makes invalid."""
+        raise NotImplementedError(type(self).__name__)

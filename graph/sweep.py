@@ -88,6 +88,10 @@ def evaluate(program: Program, region: Region, given: Mapping[str, Piece] | None
     -------
     Block covering exactly ``region``
     """
+    if program.root.token in program.given:
+        assert given is not None
+        piece = given[program.root.token]
+        return piece.block.cut(piece.region, region)
     uses = needs_down(program, region)
     blocks: dict[tuple[int, Region], Block] = {}
     for i, node in enumerate(program.nodes):
@@ -114,8 +118,16 @@ def evaluate(program: Program, region: Region, given: Mapping[str, Piece] | None
                 supplier.consumers -= 1
                 if supplier.consumers == 0:
                     blocks.pop((child, supplier.region), None)
-            blocks[i, use.region] = node.kernel(tuple(arguments), use.region)
+            blocks[i, use.region] = _computed(node, tuple(arguments), use.region)
     return blocks.popitem()[1]
+
+
+def _computed(node: Node, blocks: tuple[Block, ...], region: Region) -> Block:
+    try:
+        return node.kernel(blocks, region)
+    except Exception as error:
+        error.add_note(f"while computing rows {region.row0}:{region.row1}, columns {region.col0}:{region.col1} of {node!r}")
+        raise
 
 
 def merged(regions: list[Region]) -> list[Region]:

@@ -1,0 +1,354 @@
+"""From a plan to dask: one task per chunk in one ``Blockwise`` layer; statistics as small trees beside it.
+
+The plan travels once, as one key that every task refers to. A task is ``Runner``: evaluate the chunk's region, hand the
+block to ``finish``. Where pixels come as dask chunks, or a barrier keeps its own, tasks depend on exactly the chunks they
+need, so those layers are written out; all others stay symbolic.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask._task_spec import DataNode, List, Task, TaskRef
+from dask.base import tokenize
+from dask.blockwise import blockwise
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+from dask.layers import ArraySliceDep
+
+from .block import Block
+from .chunks import Chunks, chunk_regions
+from .grid import Region
+from .node import Node, Reduction
+from .plan import Plan, Stage
+from .source import ChunkedSource
+from .sweep import Piece, Program, evaluate, needs_down
+
+Finish = Callable[[Block, Region], Any]
+Key = Any
+
+_FAN_IN = 16
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A dask graph: ``keys[i][j]`` is the task of chunk (i, j) of the result, named ``name``."""
+
+    graph: HighLevelGraph
+    name: str
+    keys: list[list[Key]]
+
+
+class Runner:
+    """What every task of a layer does; pickled once per graph."""
+
+    def __init__(self, program: Program, finish: Finish, tables: Sequence[Node]) -> None:
+        self.program = program
+        self.finish = finish
+        self.tables = tuple((node.token, node.meta.grid.region) for node in tables)
+
+    def __call__(self, slices: Sequence[slice], *values: Any) -> Any:
+        """``values``: the tables, then for each chunked input (token, regions, data chunks, valid chunks)."""
+        rows, cols = slices[-2:]
+        region = Region(rows.start, rows.stop, cols.start, cols.stop)
+        given = {token: Piece(box, block) for (token, box), block in zip(self.tables, values, strict=False)}
+        for token, regions, data, valid in values[len(self.tables) :]:
+            given[token] = _assembled(self.program, token, regions, data, valid)
+        return self.finish(evaluate(self.program, region, given), region)
+
+
+def lower(plan: Plan, finish: Finish, *, name: str | None = None) -> Lowered:
+    """The dask graph of ``plan``, each task ending in ``finish(block, region)``.
+
+    Parameters
+    ----------
+    plan : Plan
+    finish : callable (Block, Region) -> anything, picklable
+        What a task does with its chunk (all bands); the region is in the result's pixels. Its value is the task's.
+    name : of the result's layer, optional
+        Defaults to one made of the plan and ``finish``, so that equal work has equal keys.
+    """
+    build = _Builder()
+    for stage in plan.stages:
+        build.stage(stage)
+    layer = name or f"weft-{plan.root.name}-{tokenize(plan.root, plan.chunks, finish)}"
+    build.layer(layer, plan.program, finish, plan.chunks)
+    grid = [[(layer, 0, i, j) for j in range(len(plan.chunks[1]))] for i in range(len(plan.chunks[0]))]
+    return Lowered(HighLevelGraph(build.layers, build.dependencies), layer, grid)
+
+
+def to_dask(plan: Plan) -> da.Array:
+    """The result as a dask array (band, y, x), bands in one chunk; invalid pixels hold what stands beneath."""
+    plan.check()
+    return _as_array(plan, lower(plan, block_data), plan.root.meta.dtype, len(plan.root.meta.bands))
+
+
+def to_dask_pair(plan: Plan) -> tuple[da.Array, da.Array | None]:
+    """``to_dask`` with the validity as a second array (1, y, x) or (band, y, x); None where all is known to be valid.
+
+    Both come from one task per chunk.
+    """
+    if not plan.root.meta.masked:
+        return to_dask(plan), None
+    plan.check()
+    bands = len(plan.root.meta.bands)
+    lowered = lower(plan, whole_block)
+    return (
+        _part(plan, lowered, "data", block_data, plan.root.meta.dtype, bands),
+        _part(plan, lowered, "valid", block_valid, np.dtype(bool), bands),
+    )
+
+
+def block_data(block: Block, region: Region) -> np.ndarray:
+    return block.data
+
+
+def block_valid(block: Block, region: Region) -> np.ndarray:
+    """(bands, rows, cols) bool."""
+    shape = block.data.shape
+    return np.ones(shape, bool) if block.valid is None else np.broadcast_to(block.valid, shape)
+
+
+def whole_block(block: Block, region: Region) -> Block:
+    return block
+
+
+class _Builder:
+    """Collects the layers of one graph."""
+
+    def __init__(self) -> None:
+        self.layers: dict[str, Any] = {}
+        self.dependencies: dict[str, set[str]] = {}
+        self._tables: dict[str, Key] = {}
+        self._kept: dict[str, _Kept] = {}
+
+    def stage(self, stage: Stage) -> None:
+        name = f"weft-{stage.node.name}-{tokenize(stage.node, stage.chunks)}"
+        if stage.kind == "table":
+            self._tables[stage.node.token] = self._table(name, stage)
+        elif stage.kind == "statistic":
+            self._tables[stage.node.token] = self._statistic(name, stage)
+        else:
+            assert stage.chunks is not None
+            self.layer(name, stage.program, whole_block, stage.chunks)
+            self._kept[stage.node.token] = _Kept(stage.node, name, stage.chunks, None)
+
+    def layer(self, name: str, program: Program, finish: Finish, chunks: Chunks) -> str:
+        """A layer of one task per chunk; its keys are (name, 0, i, j)."""
+        tables = [node for node in program.nodes if node.token in self._tables]
+        chunked = [
+            self._chunks_of(node) for node in program.nodes if node.token in self._kept or isinstance(node, ChunkedSource)
+        ]
+        runner = f"{name}-plan"
+        self._add(runner, MaterializedLayer({runner: DataNode(runner, Runner(program, finish, tables))}), set())
+        keys = [self._tables[node.token] for node in tables]
+        depends = {runner, *(_layer_name(key) for key in keys), *(layer for kept in chunked for layer in kept.layers)}
+        if chunked:
+            layer: Any = MaterializedLayer(_written_out(name, runner, keys, program, chunks, chunked))
+        else:
+            refs = [item for key in keys for item in (TaskRef(key), None)]
+            slices = ArraySliceDep(((1,), *chunks))
+            layer = blockwise(_run, name, "zyx", TaskRef(runner), None, slices, "zyx", *refs, numblocks={}, _data_producer=True)
+        self._add(name, layer, depends)
+        return name
+
+    def _table(self, name: str, stage: Stage) -> Key:
+        program = stage.program
+        tables = [node for node in program.nodes if node.token in self._tables]
+        keys = [self._tables[node.token] for node in tables]
+        rows, cols = stage.node.meta.grid.shape
+        runner = Runner(program, whole_block, tables)
+        task = Task(name, runner, (slice(0, rows), slice(0, cols)), *(TaskRef(key) for key in keys))
+        self._add(name, MaterializedLayer({name: task}), {_layer_name(key) for key in keys})
+        return name
+
+    def _statistic(self, name: str, stage: Stage) -> Key:
+        node, chunks = stage.node, stage.chunks
+        assert isinstance(node, Reduction)
+        assert chunks is not None
+        extra = [self._tables[table.token] for table in node.inputs[1:]]
+        partial = self._partials(name, stage, extra)
+        states: list[Key] = [(partial, 0, i, j) for (i, j), _ in chunk_regions(chunks)]
+        tasks: dict[Key, Any] = {}
+        level = 0
+        while len(states) > _FAN_IN:
+            groups = [states[k : k + _FAN_IN] for k in range(0, len(states), _FAN_IN)]
+            states = [(f"{name}-tree", level, k) for k in range(len(groups))]
+            for key, group in zip(states, groups, strict=True):
+                tasks[key] = Task(key, node.combine, List(*map(TaskRef, group)))
+            level += 1
+        tasks[name] = Task(name, _finished, node, List(*map(TaskRef, states)))
+        self._add(name, MaterializedLayer(tasks), {partial})
+        return name
+
+    def _partials(self, name: str, stage: Stage, extra: list[Key]) -> str:
+        node, chunks = stage.node, stage.chunks
+        assert isinstance(node, Reduction)
+        assert chunks is not None
+        if not extra:
+            return self.layer(f"{name}-partial", stage.program, PartialState(node), chunks)
+        blocks = self.layer(f"{name}-image", stage.program, whole_block, chunks)
+        partial = f"{name}-partial"
+        tasks = {}
+        for (i, j), _ in chunk_regions(chunks):
+            key = (partial, 0, i, j)
+            tasks[key] = Task(key, _partial_with_tables, node, TaskRef((blocks, 0, i, j)), *map(TaskRef, extra))
+        self._add(partial, MaterializedLayer(tasks), {blocks, *(_layer_name(key) for key in extra)})
+        return partial
+
+    def _chunks_of(self, node: Node) -> _Kept | None:
+        if node.token in self._kept or not isinstance(node, ChunkedSource):
+            return self._kept.get(node.token)
+        for array in (node.array, node.valid):
+            if array is not None:
+                graph = array.__dask_graph__()
+                self.layers.update(graph.layers)
+                self.dependencies.update({layer: set(graph.dependencies[layer]) for layer in graph.layers})
+        valid = None if node.valid is None else node.valid.name
+        rows, cols = node.array.chunks[-2:]
+        return _Kept(node, node.array.name, (rows, cols), valid)
+
+    def _add(self, name: str, layer: Any, dependencies: set[str]) -> None:
+        self.layers[name] = layer
+        self.dependencies[name] = dependencies
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A node whose pixels lie in chunk tasks (name, 0, i, j): blocks of a barrier, or a dask source's data and valid."""
+
+    node: Node
+    name: str
+    chunks: Chunks
+    valid: str | None
+
+    @property
+    def layers(self) -> list[str]:
+        return [self.name] if self.valid is None else [self.name, self.valid]
+
+    def touching(self, region: Region) -> Iterator[tuple[tuple[int, int], Region]]:
+        """((i, j), region) of the chunks that ``region`` touches."""
+        spans = []
+        for lengths, start, stop in zip(self.chunks, (region.row0, region.col0), (region.row1, region.col1), strict=True):
+            edges = np.concatenate([[0], np.cumsum(lengths)]).tolist()
+            first = bisect_right(edges, start) - 1
+            last = bisect_right(edges, stop - 1) - 1
+            spans.append([(k, edges[k], edges[k + 1]) for k in range(first, last + 1)])
+        for i, row0, row1 in spans[0]:
+            for j, col0, col1 in spans[1]:
+                yield (i, j), Region(row0, row1, col0, col1)
+
+
+def _written_out(
+    name: str, runner: str, tables: list[Key], program: Program, chunks: Chunks, chunked: list[_Kept]
+) -> dict[Key, Task]:
+    index = {node.token: i for i, node in enumerate(program.nodes)}
+    tasks: dict[Key, Task] = {}
+    for (i, j), region in chunk_regions(chunks):
+        uses = needs_down(program, region)
+        pieces = []
+        for kept in chunked:
+            wanted = Region(0, 0, 0, 0)
+            for use in uses[index[kept.node.token]]:
+                wanted = wanted.union(use.region)
+            if wanted.is_empty:
+                continue
+            touched = list(kept.touching(wanted))
+            regions = tuple(box for _, box in touched)
+            data = List(*(TaskRef((kept.name, 0, *at)) for at, _ in touched))
+            valid = None if kept.valid is None else List(*(TaskRef((kept.valid, 0, *at)) for at, _ in touched))
+            pieces.append(List(kept.node.token, regions, data, valid))
+        key = (name, 0, i, j)
+        slices = (slice(region.row0, region.row1), slice(region.col0, region.col1))
+        tasks[key] = Task(key, _run, TaskRef(runner), slices, *map(TaskRef, tables), *pieces)
+    return tasks
+
+
+def _assembled(
+    program: Program, token: str, regions: Sequence[Region], data: Sequence[Any], valid: Sequence[np.ndarray] | None
+) -> Piece:
+    """The chunks of one node as one piece around them."""
+    node = next(node for node in program.nodes if node.token == token)
+    around = regions[0]
+    for region in regions[1:]:
+        around = around.union(region)
+    if isinstance(node, ChunkedSource):
+        whole_valid = None if valid is None else _joined(regions, list(valid), around)
+        return Piece(around, node.validate(_joined(regions, list(data), around), whole_valid))
+    masked = any(block.valid is not None for block in data)
+    whole = _joined(regions, [block.data for block in data], around)
+    return Piece(around, Block(whole, _joined(regions, [block_valid(b, around) for b in data], around) if masked else None))
+
+
+def _joined(regions: Sequence[Region], parts: list[np.ndarray], around: Region) -> np.ndarray:
+    if len(parts) == 1:
+        return parts[0]
+    whole = np.empty((parts[0].shape[0], *around.shape), parts[0].dtype)
+    for region, part in zip(regions, parts, strict=True):
+        rows, cols = region.within(around)
+        whole[:, rows, cols] = part
+    return whole
+
+
+@dataclass(frozen=True)
+class PartialState:
+    """The end of a task that yields a statistic's state of its chunk."""
+
+    node: Node
+
+    def __call__(self, block: Block, region: Region) -> Any:
+        assert isinstance(self.node, Reduction)
+        return self.node.partial((block,))
+
+    def __dask_tokenize__(self) -> Any:
+        return "PartialState", self.node.token
+
+
+def _run(runner: Runner, slices: Sequence[slice], *values: Any) -> Any:
+    return runner(slices, *values)
+
+
+def _partial_with_tables(node: Reduction, block: Block, *tables: Block) -> Any:
+    return node.partial((block, *tables))
+
+
+def _finished(node: Reduction, states: list[Any]) -> Block:
+    return node.finish(node.combine(states))
+
+
+def _layer_name(key: Key) -> str:
+    return key[0] if isinstance(key, tuple) else key
+
+
+def _as_array(plan: Plan, lowered: Lowered, dtype: np.dtype, bands: int) -> da.Array:
+    chunks = ((bands,), *plan.chunks)
+    return da.Array(lowered.graph, lowered.name, chunks, dtype=dtype, meta=np.empty((0, 0, 0), dtype))
+
+
+def _part(plan: Plan, lowered: Lowered, what: str, take: Finish, dtype: np.dtype, bands: int) -> da.Array:
+    name = f"{lowered.name}-{what}"
+    layer = blockwise(_taken, name, "zyx", take, None, lowered.name, "zyx", numblocks={lowered.name: _numblocks(plan)})
+    graph = HighLevelGraph({**lowered.graph.layers, name: layer}, {**lowered.graph.dependencies, name: {lowered.name}})
+    return _as_array(plan, Lowered(graph, name, lowered.keys), dtype, bands)
+
+
+def _taken(take: Finish, block: Block) -> Any:
+    return take(block, Region(0, 0, 0, 0))
+
+
+def _numblocks(plan: Plan) -> tuple[int, int, int]:
+    return 1, len(plan.chunks[0]), len(plan.chunks[1])
+
+
+def tree_tasks(chunks: int) -> int:
+    """How many tasks a statistic over ``chunks`` chunks adds."""
+    tasks = chunks
+    while chunks > _FAN_IN:
+        chunks = math.ceil(chunks / _FAN_IN)
+        tasks += chunks
+    return tasks + 1
