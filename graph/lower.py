@@ -141,9 +141,7 @@ class _Builder:
     def layer(self, name: str, program: Program, finish: Finish, chunks: Chunks) -> str:
         """A layer of one task per chunk; its keys are (name, 0, i, j)."""
         tables = [node for node in program.nodes if node.token in self._tables]
-        chunked = [
-            self._chunks_of(node) for node in program.nodes if node.token in self._kept or isinstance(node, ChunkedSource)
-        ]
+        chunked = [kept for node in program.nodes if (kept := self._chunks_of(node)) is not None]
         runner = f"{name}-plan"
         self._add(runner, MaterializedLayer({runner: DataNode(runner, Runner(program, finish, tables))}), set())
         keys = [self._tables[node.token] for node in tables]
@@ -206,7 +204,7 @@ class _Builder:
             return self._kept.get(node.token)
         for array in (node.array, node.valid):
             if array is not None:
-                graph = array.__dask_graph__()
+                graph: Any = array.__dask_graph__()
                 self.layers.update(graph.layers)
                 self.dependencies.update({layer: set(graph.dependencies[layer]) for layer in graph.layers})
         valid = None if node.valid is None else node.valid.name
@@ -322,7 +320,7 @@ def _finished(node: Reduction, states: list[Any]) -> Block:
 
 
 def _layer_name(key: Key) -> str:
-    return key[0] if isinstance(key, tuple) else key
+    return str(key[0] if isinstance(key, tuple) else key)
 
 
 def _as_array(plan: Plan, lowered: Lowered, dtype: np.dtype, bands: int) -> da.Array:
