@@ -1,0 +1,1 @@
+"""Side by side with the peers: one file per question, one table out. Run ``make bench``."""

@@ -1,0 +1,39 @@
+"""``python -m benchmarks [QUESTION ...]``: measure every contender of every question and print one table."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib import import_module
+from importlib.metadata import version
+
+from .measure import Figures, measure
+from .scene import cog, zarr_store
+
+QUESTIONS = ("w1_reproject", "w4_stretch", "w5_chain", "w5_first_chunk")
+LIBRARIES = ("numpy", "dask", "zarr", "rasterio", "rioxarray", "odc-geo", "numba")
+
+
+def main(questions: tuple[str, ...]) -> None:
+    scene = cog()
+    zarr_store()
+    print("Python", platform.python_version(), *(f"{name} {version(name)}" for name in LIBRARIES), sep=", ")
+    print()
+    print("| workload | contender | wall s | CPU s | peak RSS MB | wall, weft = 1 | RSS, weft = 1 |")
+    print("|---|---|---|---|---|---|---|")
+    for question in questions:
+        module = import_module(f"benchmarks.{question}")
+        own: Figures | None = None
+        for contender in module.CONTENDERS:
+            figures = measure(question, contender, scene)
+            own = own or figures
+            label = module.QUESTION if figures is own else ""
+            print(
+                f"| {label} | {contender} | {figures.wall:.3g} | {figures.cpu:.3g} | {figures.rss:.0f} "
+                f"| {figures.wall / own.wall:.2f} | {figures.rss / own.rss:.2f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main(tuple(sys.argv[1:]) or QUESTIONS)

@@ -1,0 +1,77 @@
+"""One contender of one question, measured in a process of its own: warm-up, then the median of three.
+
+``python -m benchmarks.measure w5_chain weft SCENE`` prints one JSON line: wall seconds, CPU seconds (children included)
+and the peak resident memory of the whole process, imports among it.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+RUNS = 3
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Median wall and CPU seconds, peak resident memory in MB, and what the contender said of its result."""
+
+    wall: float
+    cpu: float
+    rss: float
+    result: Any = None
+
+
+def measure(question: str, contender: str, scene: Path) -> Figures:
+    """Run a contender in a fresh Python process.
+
+    Raises
+    ------
+    RuntimeError
+        It failed; the message holds the end of its output.
+    """
+    command = [sys.executable, "-m", "benchmarks.measure", question, contender, str(scene)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
+    if done.returncode:
+        raise RuntimeError(f"{question} {contender} failed:\n{done.stderr[-2000:]}")
+    return Figures(**json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def _measure_here(question: str, contender: str, scene: str) -> Figures:
+    run = import_module(f"benchmarks.{question}").CONTENDERS[contender]
+    walls, cpus, result = [], [], None
+    for _ in range(RUNS + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            _forget_tiles()
+            wall, cpu = time.perf_counter(), _cpu()
+            result = run(Path(scene), Path(folder))
+            walls.append(time.perf_counter() - wall)
+            cpus.append(_cpu() - cpu)
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return Figures(statistics.median(walls[1:]), statistics.median(cpus[1:]), peak / 1024, result)
+
+
+def _forget_tiles() -> None:
+    """Every timed run of weft starts without decoded tiles; its peers keep what caches they have."""
+    if "weft" in sys.modules:
+        from weft.graph.cache import tile_cache
+
+        tile_cache().clear()
+
+
+def _cpu() -> float:
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+if __name__ == "__main__":
+    print(json.dumps(vars(_measure_here(*sys.argv[1:4]))))
