@@ -21,7 +21,7 @@ from ..graph.block import Block
 from ..graph.errors import ArgumentError, PlanError
 from ..graph.node import Meta, Node, Reduction, operation, rule, verb
 from .counting import band_of, count_linear, count_values
-from .statistics import COLUMNS, Statistics, coarser, table_meta
+from .statistics import COLUMNS, Statistics, coarser, pixels_read, table_meta
 
 __all__ = ["histogram", "histogram_of"]
 
@@ -130,6 +130,11 @@ class Histogram(Reduction):
         table[:, 0, -1] = state.limits[:, 1]
         table[:, 1, state.first : state.first + state.counts.shape[1]] = state.counts
         return Block(table)
+
+    def describe(self) -> str:
+        bins = "one bin per value" if self.is_discrete else f"{self.bin_count} bins"
+        between = f" in {self.span[0]:g} to {self.span[1]:g}" if self.span else " shared by all bands" if self.shared else ""
+        return f"{bins}{between}, {pixels_read(self.source)}"
 
     @rule("statistics from an overview", exact=False)
     def from_overview(self) -> Node | None:

@@ -110,6 +110,9 @@ class Statistics(Reduction):
     def finish(self, state: list[Sums | Moments]) -> Block:
         return Block(np.array([[band.row()] for band in state], np.float64))
 
+    def describe(self) -> str:
+        return pixels_read(self.source)
+
     @rule("statistics from an overview", exact=False)
     def from_overview(self) -> Node | None:
         coarse = coarser(self.source) if self.approximate else None
@@ -144,6 +147,12 @@ def coarser(source: Node) -> Node | None:
     """The cheapest equivalent of ``source`` with at least ``MIN_PIXELS`` pixels a band; None if there is none cheaper."""
     factor = math.sqrt(source.meta.grid.region.size / MIN_PIXELS)
     return source.reduced(factor) if factor > 1 else None
+
+
+def pixels_read(source: Node) -> str:
+    """The size of the image that a statistic reads, for ``explain()``: the overview's where it reads one."""
+    rows, cols = source.meta.grid.shape
+    return f"of {rows} x {cols} px"
 
 
 def statistics_of(table: Block, bands: Sequence[str]) -> dict[str, BandStatistics]:

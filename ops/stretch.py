@@ -73,6 +73,9 @@ class PercentRange(Node):
         table = [[[value_at(e, c, share) for share in shares]] for e, c in zip(edges, counts, strict=True)]
         return Block(np.array(table, np.float64)).cut(self.meta.grid.region, region)
 
+    def describe(self) -> str:
+        return f"{self.low:g} to {self.high:g} %{'' if self.per_band else ', one range for all bands'}"
+
 
 @operation("linear_stretch")
 @dataclass(frozen=True, eq=False)
@@ -130,6 +133,9 @@ class LinearStretch(Node):
                 table = _table(values, (lo, hi), self.target, rounding, self.parted, self.dtype)
                 look_up(pixels, mask, table, values.start, fill, out[band])
         return Block(out, valid)
+
+    def describe(self) -> str:
+        return f"to {self.target[0]:g} ... {self.target[1]:g}"
 
     def reduced(self, factor: float) -> Node | None:
         coarse = self.source.reduced(factor)

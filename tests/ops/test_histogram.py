@@ -153,6 +153,13 @@ def test_shared_limits_are_those_of_all_bands_with_pixels() -> None:
     assert got.counts.tolist() == [[2, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]]
 
 
+def test_explain_says_which_pixels_are_read() -> None:
+    floats, bytes_ = pixels(np.ones((1, 20, 30))), pixels(np.ones((1, 20, 30), "u1"))
+    assert histogram(floats, bins=10, range=(0, 2)).describe() == "10 bins in 0 to 2, of 20 x 30 px"
+    assert histogram(bytes_).describe() == "one bin per value, of 20 x 30 px"
+    assert histogram(floats).inputs[1].describe() == "of 20 x 30 px"
+
+
 def test_huge_floats_do_not_overflow() -> None:
     got = found(histogram(pixels(np.array([[[-1.7e308, 0.0, 1.7e308]]])), bins=3))
     assert got.counts.sum() == 3
