@@ -21,11 +21,12 @@ def weft(scene: Path, folder: Path) -> float:
 def warped_vrt(scene: Path, folder: Path) -> float:
     import numpy as np
     import rasterio
-    from benchmarks.w5_chain import OFFSET, SIDE
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
     from rasterio.warp import calculate_default_transform
     from rasterio.windows import Window, bounds
+
+    from benchmarks.w5_chain import OFFSET, SIDE
 
     with rasterio.open(scene) as source:
         box = bounds(Window(OFFSET, OFFSET, SIDE, SIDE), source.transform)
