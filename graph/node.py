@@ -168,6 +168,10 @@ class Node:
         """(source, rows, cols) if this node only picks pixels, rows and cols each (start, step, count)."""
         return None
 
+    def as_affine(self) -> tuple[Node, tuple[float, float, float, float, float, float], str, bool] | None:
+        """(source, matrix, resampling, antialias) if this node samples by one affine matrix, output pixels to the source's."""
+        return None
+
     def select(self, bands: tuple[int, ...]) -> Node | None:
         """A cheaper node that yields just these bands of this one (positions), bit for bit."""
         return None
@@ -183,6 +187,10 @@ class Node:
         if any(not node.meta.grid.same_pixels(nodes[0].meta.grid) for node in nodes):
             return None
         return self.with_inputs(nodes)
+
+    def overview_levels(self) -> tuple[Node, ...]:
+        """The reduced copies of this image that its file holds, finest first, each on its own grid over the same ground."""
+        return ()
 
     # What the engine does with every node
 
@@ -285,7 +293,7 @@ class Reduction(Node):
         return tuple(node.meta.grid.region for node in self.inputs)
 
     def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
-        return self.finish(self.partial(blocks))
+        return self.finish(self.partial(blocks)).cut(self.meta.grid.region, region)
 
     def partial(self, blocks: tuple[Block, ...]) -> Any:
         """The statistic's state (picklable) of one block of the first input."""
