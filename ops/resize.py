@@ -1,0 +1,45 @@
+"""Resize: the same ground in a given number of pixels. An ``Affine``, so it composes with others into one."""
+
+from __future__ import annotations
+
+from ..graph.node import Node, verb
+from .affine import Affine
+from .sampling import check_resampling
+
+__all__ = ["resize"]
+
+
+def resized(raster: Node, shape: tuple[int, int], resampling: str, antialias: bool) -> Node:
+    """``raster`` in ``shape`` pixels, by the exact ratio of each axis."""
+    check_resampling(resampling)
+    grid = raster.meta.grid.resized(shape)
+    (rows, cols), (height, width) = grid.shape, raster.meta.grid.shape
+    return Affine(raster, (width / cols, 0.0, 0.0, 0.0, height / rows, 0.0), grid, resampling, bool(antialias))
+
+
+@verb
+def resize(raster: Node, shape: tuple[int, int], *, resampling: str = "bilinear", antialias: bool = True) -> Node:
+    """Make the image ``shape`` pixels large, over the same ground.
+
+    Parameters
+    ----------
+    raster : Raster, (band, y, x)
+    shape : (rows, cols)
+        The two axes may change by different ratios; pixels are then not square on the ground.
+    resampling : "nearest", "bilinear" or "cubic"
+    antialias : bool
+        Widen the bilinear or cubic kernel when shrinking, so that every input pixel counts.
+
+    Returns
+    -------
+    Raster
+        Same bands and dtype; integers are rounded half up and saturate.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such resampling.
+    GridError
+        The shape is not two whole numbers of at least 1, or has too many pixels.
+    """
+    return resized(raster, shape, resampling, antialias)
