@@ -178,12 +178,12 @@ class Grid:
 
     def crop(self, window: Region) -> Grid:
         """The grid of ``window``, a region of this grid's pixels (it may reach outside)."""
-        return Grid(window.shape, self.transform * Affine.translation(window.col0, window.row0), self.crs)
+        return Grid(window.shape, self.transform @ Affine.translation(window.col0, window.row0), self.crs)
 
     def resized(self, shape: tuple[int, int]) -> Grid:
         """The same ground cut into ``shape`` (rows, cols) pixels; the exact ratio per axis, never a power of two assumed."""
         rows, cols = _checked_shape(shape)
-        return Grid((rows, cols), self.transform * Affine.scale(self.shape[1] / cols, self.shape[0] / rows), self.crs)
+        return Grid((rows, cols), self.transform @ Affine.scale(self.shape[1] / cols, self.shape[0] / rows), self.crs)
 
     def coords(self) -> tuple[np.ndarray, np.ndarray]:
         """x (cols,) and y (rows,) float64 coordinates of the pixel centres of a rectilinear grid."""
@@ -228,7 +228,7 @@ class Grid:
             if not finite.any():
                 raise CRSError(f"bounds {tuple(bounds)} have no place in {short_crs(self.crs)}")
             xs, ys = xs[finite], ys[finite]
-        cols, rows = ~self.transform * (xs, ys)
+        cols, rows = ~self.transform @ (xs, ys)
         box = Region(
             _floor(float(np.min(rows))), _ceil(float(np.max(rows))), _floor(float(np.min(cols))), _ceil(float(np.max(cols)))
         )
@@ -242,7 +242,7 @@ class Grid:
 
     def _corners(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         rows, cols = self.shape
-        points = [self.transform * corner for corner in ((0, 0), (cols, 0), (0, rows), (cols, rows))]
+        points = [self.transform @ corner for corner in ((0, 0), (cols, 0), (0, rows), (cols, rows))]
         return tuple(p[0] for p in points), tuple(p[1] for p in points)
 
 
