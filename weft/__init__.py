@@ -1,0 +1,51 @@
+"""Weft: a lazy raster dataflow engine. Open imagery, chain operations, read only what the answer needs."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from .accessor import WeftAccessor
+from .graph.errors import (
+    ArgumentError,
+    BandError,
+    CRSError,
+    DtypeError,
+    GraphFormatError,
+    GridError,
+    MemoryLimitError,
+    PlanError,
+    SinkError,
+    SourceError,
+    WeftError,
+)
+from .graph.grid import Grid, Region
+from .progress import progress
+from .raster import Raster
+from .reading import concat, from_array, from_json, from_xarray, open
+
+__version__ = version("weft")
+
+__all__ = [
+    "ArgumentError",
+    "BandError",
+    "CRSError",
+    "DtypeError",
+    "GraphFormatError",
+    "Grid",
+    "GridError",
+    "MemoryLimitError",
+    "PlanError",
+    "Raster",
+    "Region",
+    "SinkError",
+    "SourceError",
+    "WeftAccessor",
+    "WeftError",
+    "__version__",
+    "concat",
+    "from_array",
+    "from_json",
+    "from_xarray",
+    "open",
+    "progress",
+]

@@ -1,0 +1,52 @@
+# Two commands do everything: `make demo` and `make test`. Both first make .venv if it is missing or out of date.
+#
+#   make demo [SCENE=path-or-url] [SIZE=4096] [OUT=demo-output]
+#   make test          the tests that take seconds
+#   make test-all      every test
+#   make lint types    ruff, mypy
+#   make bench         weft beside its peers; see benchmarks/
+#
+# PYTHON chooses the interpreter: python3.11 if there is one, otherwise a python3 that is new enough.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+SIZE ?= 4096
+OUT ?= demo-output
+
+.PHONY: demo test test-all lint types bench clean
+.DEFAULT_GOAL := demo
+
+$(VENV)/.stamp: pyproject.toml constraints.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "weft needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python" >&2; exit 2; }
+	rm -rf $(VENV)
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,bench]"
+	touch $@
+
+demo: $(VENV)/.stamp
+	$(BIN)/weft demo --size $(SIZE) --out "$(OUT)" $(if $(SCENE),--scene "$(SCENE)")
+
+test: $(VENV)/.stamp
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: $(VENV)/.stamp
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.stamp
+	$(BIN)/mypy -p weft
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) demo-output build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
