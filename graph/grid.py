@@ -133,7 +133,7 @@ class Grid:
         Raises
         ------
         GridError
-            ``like`` is none of these.
+            ``like`` is none of these, or a DataArray without y and x dimensions or whose coordinates are not evenly spaced.
         """
         if isinstance(like, Grid):
             return like
@@ -143,10 +143,7 @@ class Grid:
             own: Grid = like.grid
             return own
         if hasattr(like, "dims") and hasattr(like, "coords"):
-            import rioxarray  # noqa: F401  registers the accessor
-
-            rows, cols = like.sizes[like.rio.y_dim], like.sizes[like.rio.x_dim]
-            return cls((rows, cols), like.rio.transform(), like.rio.crs and like.rio.crs.to_wkt())
+            return _of_dataarray(like)
         raise GridError(f"{type(like).__name__} has no grid; give a weft.Grid, Raster, GeoBox or DataArray")
 
     @property
@@ -209,7 +206,7 @@ class Grid:
         ----------
         bounds : (left, bottom, right, top) in the units of ``crs``
         crs : anything pyproj takes, optional
-            Defaults to the grid's own. Edges are densified before they are transformed.
+            Defaults to the grid's own. Edges are cut into a thousand pieces before they are transformed.
 
         Raises
         ------
@@ -219,11 +216,11 @@ class Grid:
             The grid has no CRS, or the bounds cannot be expressed in it.
         """
         left, bottom, right, top = _checked_bounds(bounds)
-        xs, ys = _densified(left, bottom, right, top)
+        xs, ys = np.array([left, left, right, right]), np.array([bottom, top, bottom, top])
         if crs is not None and crs_name(crs) != self.crs:
             if self.crs is None:
                 raise CRSError("bounds have a CRS but the raster has none; give the bounds in pixels, without crs=")
-            xs, ys = transformer(crs_name(crs), self.crs).transform(xs, ys)
+            xs, ys = transformer(crs_name(crs), self.crs).transform(*_densified(left, bottom, right, top))
             finite = np.isfinite(xs) & np.isfinite(ys)
             if not finite.any():
                 raise CRSError(f"bounds {tuple(bounds)} have no place in {short_crs(self.crs)}")
@@ -258,7 +255,7 @@ def crs_name(crs: Any) -> str:
         return _crs_name(crs)
     if hasattr(crs, "to_wkt"):
         return _crs_name(crs.to_wkt())
-    if isinstance(crs, int) and not isinstance(crs, bool):
+    if isinstance(crs, (int, np.integer)) and not isinstance(crs, bool):
         return _crs_name(f"EPSG:{crs}")
     try:
         return _crs_name(CRS.from_user_input(crs).to_wkt())
@@ -325,7 +322,37 @@ def _checked_transform(transform: Any) -> Affine:
         raise GridError(f"the transform has numbers that are not finite: {affine[:6]}")
     if affine.a * affine.e - affine.b * affine.d == 0:
         raise GridError(f"the transform {affine[:6]} has no area per pixel, so it cannot be inverted")
-    return affine
+    return Affine(*(value + 0.0 for value in affine[:6]))  # no -0.0: equal transforms have equal bytes
+
+
+def _of_dataarray(array: Any) -> Grid:
+    """The grid by rioxarray's conventions; coordinates are pixel centres and win over a transform that does not fit them."""
+    import rioxarray  # noqa: F401  registers the accessor
+    from rioxarray.exceptions import RioXarrayError
+
+    try:
+        x_dim, y_dim = array.rio.x_dim, array.rio.y_dim
+        grid = Grid((array.sizes[y_dim], array.sizes[x_dim]), array.rio.transform(), array.rio.crs and array.rio.crs.to_wkt())
+    except RioXarrayError as error:
+        raise GridError(f"the {type(array).__name__} has no grid: {error}") from error
+    given = [array.coords[dim] if dim in array.coords else None for dim in (x_dim, y_dim)]
+    if not grid.is_rectilinear or any(centres is None or centres.dtype.kind not in "iuf" for centres in given):
+        return grid
+    steps, firsts = zip(
+        *(_even(*pair) for pair in zip(given, (x_dim, y_dim), (grid.transform.a, grid.transform.e), strict=True)), strict=True
+    )
+    found = Grid(grid.shape, (steps[0], 0, firsts[0], 0, steps[1], firsts[1]), grid.crs)
+    return grid if grid.same_pixels(found) else found
+
+
+def _even(coordinate: Any, dim: str, step: float) -> tuple[float, float]:
+    """Step and first edge of evenly spaced pixel centres; a single centre is ``step`` wide."""
+    centres = np.asarray(coordinate.values, float)
+    if len(centres) > 1:
+        step = (centres[-1] - centres[0]) / (len(centres) - 1)
+        if not np.allclose(np.diff(centres), step, rtol=1e-2, atol=0):
+            raise GridError(f"the {dim} coordinates are not evenly spaced, so no grid describes them")
+    return step, centres[0] - step / 2
 
 
 def _checked_bounds(bounds: Iterable[float]) -> Bounds:
@@ -340,15 +367,18 @@ def _checked_bounds(bounds: Iterable[float]) -> Bounds:
     return left, bottom, right, top
 
 
-def _densified(left: float, bottom: float, right: float, top: float, points: int = 22) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.linspace(left, right, points), np.linspace(bottom, top, points)
-    xs, ys = np.meshgrid(x, y)
-    return xs.ravel(), ys.ravel()
+def _densified(left: float, bottom: float, right: float, top: float) -> tuple[np.ndarray, np.ndarray]:
+    """Points all along the edges, and some inside for projections that bulge there (a pole within the bounds)."""
+    along, inside = np.linspace(0, 1, 1001), np.linspace(0, 1, 22)
+    us, vs = np.meshgrid(inside, inside)
+    us = np.concatenate([along, along, along * 0, along * 0 + 1, us.ravel()])
+    vs = np.concatenate([along * 0, along * 0 + 1, along, along, vs.ravel()])
+    return left * (1 - us) + right * us, bottom * (1 - vs) + top * vs
 
 
 def _floor(value: float) -> int:
-    return int(np.clip(math.floor(value + _SNAP), -MAX_SIDE, MAX_SIDE))
+    return math.floor(min(max(value + _SNAP, -MAX_SIDE), MAX_SIDE))
 
 
 def _ceil(value: float) -> int:
-    return int(np.clip(math.ceil(value - _SNAP), -MAX_SIDE, MAX_SIDE))
+    return math.ceil(min(max(value - _SNAP, -MAX_SIDE), MAX_SIDE))
