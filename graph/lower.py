@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,14 @@ class Runner:
         return self.finish(evaluate(self.program, region, given), region)
 
 
-def lower(plan: Plan, finish: Finish, *, name: str | None = None) -> Lowered:
+def lower(
+    plan: Plan,
+    finish: Finish,
+    *,
+    name: str | None = None,
+    known: Mapping[str, Block] | None = None,
+    order: Sequence[tuple[int, int]] | None = None,
+) -> Lowered:
     """The dask graph of ``plan``, each task ending in ``finish(block, region)``.
 
     Parameters
@@ -72,14 +79,35 @@ def lower(plan: Plan, finish: Finish, *, name: str | None = None) -> Lowered:
         What a task does with its chunk (all bands); the region is in the result's pixels. Its value is the task's.
     name : of the result's layer, optional
         Defaults to one made of the plan and ``finish``, so that equal work has equal keys.
+    known : tables of the plan that are computed already, by token, optional
+    order : every (i, j) of the chunks in the order to compute them in, optional
+        Writes the layer out with keys that dask's own ordering, where it has no other reason, takes in that order.
     """
-    build = _Builder()
+    known = known or {}
+    build = _Builder(known)
+    wanted = _wanted(plan, known)
+    for stage in plan.stages:
+        if stage.node.token in wanted:
+            build.stage(stage)
+    layer = name or f"weft-{plan.root.name}-{tokenize(plan.root, plan.chunks, finish)}"
+    at: dict[tuple[int, int], Key] = {place: (layer, 0, *place) for place, _ in chunk_regions(plan.chunks)}
+    if order is not None:
+        # dask takes independent tasks from the last key, as text, to the first.
+        at.update({place: (layer, f"{len(order) - rank:08d}") for rank, place in enumerate(order)})
+    build.layer(layer, plan.program, finish, plan.chunks, at if order is not None else None)
+    keys = [[at[i, j] for j in range(len(plan.chunks[1]))] for i in range(len(plan.chunks[0]))]
+    return Lowered(HighLevelGraph(build.layers, build.dependencies), layer, keys)
+
+
+def lower_tables(plan: Plan) -> tuple[HighLevelGraph, dict[str, Key]]:
+    """The dask graph of the tables that the plan's pixels need, and the key of each by token."""
+    build = _Builder({})
+    programs = [plan.program, *(stage.program for stage in plan.stages if stage.kind == "chunks")]
+    used = {node.token for program in programs for node in program.nodes}
     for stage in plan.stages:
         build.stage(stage)
-    layer = name or f"weft-{plan.root.name}-{tokenize(plan.root, plan.chunks, finish)}"
-    build.layer(layer, plan.program, finish, plan.chunks)
-    grid = [[(layer, 0, i, j) for j in range(len(plan.chunks[1]))] for i in range(len(plan.chunks[0]))]
-    return Lowered(HighLevelGraph(build.layers, build.dependencies), layer, grid)
+    keys = {token: key for token, key in build.tables.items() if token in used}
+    return HighLevelGraph(build.layers, build.dependencies), keys
 
 
 def to_dask(plan: Plan) -> da.Array:
@@ -121,33 +149,40 @@ def whole_block(block: Block, region: Region) -> Block:
 class _Builder:
     """Collects the layers of one graph."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Mapping[str, Block]) -> None:
         self.layers: dict[str, Any] = {}
         self.dependencies: dict[str, set[str]] = {}
-        self._tables: dict[str, Key] = {}
+        self.tables: dict[str, Key] = {}
+        self._known = known
         self._kept: dict[str, _Kept] = {}
 
     def stage(self, stage: Stage) -> None:
         name = f"weft-{stage.node.name}-{tokenize(stage.node, stage.chunks)}"
-        if stage.kind == "table":
-            self._tables[stage.node.token] = self._table(name, stage)
+        if stage.node.token in self._known:
+            self._add(name, MaterializedLayer({name: DataNode(name, self._known[stage.node.token])}), set())
+            self.tables[stage.node.token] = name
+        elif stage.kind == "table":
+            self.tables[stage.node.token] = self._table(name, stage)
         elif stage.kind == "statistic":
-            self._tables[stage.node.token] = self._statistic(name, stage)
+            self.tables[stage.node.token] = self._statistic(name, stage)
         else:
             assert stage.chunks is not None
             self.layer(name, stage.program, whole_block, stage.chunks)
             self._kept[stage.node.token] = _Kept(stage.node, name, stage.chunks, None)
 
-    def layer(self, name: str, program: Program, finish: Finish, chunks: Chunks) -> str:
-        """A layer of one task per chunk; its keys are (name, 0, i, j)."""
-        tables = [node for node in program.nodes if node.token in self._tables]
+    def layer(
+        self, name: str, program: Program, finish: Finish, chunks: Chunks, keys_at: dict[tuple[int, int], Key] | None = None
+    ) -> str:
+        """A layer of one task per chunk; its keys are (name, 0, i, j) unless ``keys_at`` names others."""
+        tables = [node for node in program.nodes if node.token in self.tables]
         chunked = [kept for node in program.nodes if (kept := self._chunks_of(node)) is not None]
         runner = f"{name}-plan"
         self._add(runner, MaterializedLayer({runner: DataNode(runner, Runner(program, finish, tables))}), set())
-        keys = [self._tables[node.token] for node in tables]
+        keys = [self.tables[node.token] for node in tables]
         depends = {runner, *(_layer_name(key) for key in keys), *(layer for kept in chunked for layer in kept.layers)}
-        if chunked:
-            layer: Any = MaterializedLayer(_written_out(name, runner, keys, program, chunks, chunked))
+        if chunked or keys_at is not None:
+            keys_at = keys_at or {place: (name, 0, *place) for place, _ in chunk_regions(chunks)}
+            layer: Any = MaterializedLayer(_written_out(keys_at, runner, keys, program, chunks, chunked))
         else:
             refs = [item for key in keys for item in (TaskRef(key), None)]
             slices = ArraySliceDep(((1,), *chunks))
@@ -157,8 +192,8 @@ class _Builder:
 
     def _table(self, name: str, stage: Stage) -> Key:
         program = stage.program
-        tables = [node for node in program.nodes if node.token in self._tables]
-        keys = [self._tables[node.token] for node in tables]
+        tables = [node for node in program.nodes if node.token in self.tables]
+        keys = [self.tables[node.token] for node in tables]
         rows, cols = stage.node.meta.grid.shape
         runner = Runner(program, whole_block, tables)
         task = Task(name, runner, (slice(0, rows), slice(0, cols)), *(TaskRef(key) for key in keys))
@@ -169,7 +204,7 @@ class _Builder:
         node, chunks = stage.node, stage.chunks
         assert isinstance(node, Reduction)
         assert chunks is not None
-        extra = [self._tables[table.token] for table in node.inputs[1:]]
+        extra = [self.tables[table.token] for table in node.inputs[1:]]
         partial = self._partials(name, stage, extra)
         states: list[Key] = [(partial, 0, i, j) for (i, j), _ in chunk_regions(chunks)]
         tasks: dict[Key, Any] = {}
@@ -242,13 +277,31 @@ class _Kept:
                 yield (i, j), Region(row0, row1, col0, col1)
 
 
+def _wanted(plan: Plan, known: Mapping[str, Block]) -> set[str]:
+    """Tokens of the stages that the result cannot do without, those beneath known tables left out."""
+    programs = {stage.node.token: [stage.program, *map(Program, stage.node.inputs[1:])] for stage in plan.stages}
+    wanted: set[str] = set()
+    waiting = [plan.program]
+    while waiting:
+        for node in waiting.pop().nodes:
+            if node.token in programs and node.token not in wanted:
+                wanted.add(node.token)
+                waiting += [] if node.token in known else programs[node.token]
+    return wanted
+
+
 def _written_out(
-    name: str, runner: str, tables: list[Key], program: Program, chunks: Chunks, chunked: list[_Kept]
+    keys_at: dict[tuple[int, int], Key],
+    runner: str,
+    tables: list[Key],
+    program: Program,
+    chunks: Chunks,
+    chunked: list[_Kept],
 ) -> dict[Key, Task]:
     index = {node.token: i for i, node in enumerate(program.nodes)}
     tasks: dict[Key, Task] = {}
-    for (i, j), region in chunk_regions(chunks):
-        uses = needs_down(program, region)
+    for place, region in chunk_regions(chunks):
+        uses = needs_down(program, region) if chunked else []
         pieces = []
         for kept in chunked:
             wanted = Region(0, 0, 0, 0)
@@ -261,7 +314,7 @@ def _written_out(
             data = List(*(TaskRef((kept.name, 0, *at)) for at, _ in touched))
             valid = None if kept.valid is None else List(*(TaskRef((kept.valid, 0, *at)) for at, _ in touched))
             pieces.append(List(kept.node.token, regions, data, valid))
-        key = (name, 0, i, j)
+        key = keys_at[place]
         slices = (slice(region.row0, region.row1), slice(region.col0, region.col1))
         tasks[key] = Task(key, _run, TaskRef(runner), slices, *map(TaskRef, tables), *pieces)
     return tasks

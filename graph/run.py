@@ -12,7 +12,8 @@ import dask.threaded
 from dask.base import get_scheduler
 from dask.callbacks import Callback
 
-from .lower import Finish, lower
+from .locality import strips
+from .lower import Finish, lower, lower_tables
 from .plan import Plan
 
 Progress = Callable[[int, str], AbstractContextManager[Callable[[], None]]]
@@ -36,13 +37,19 @@ def run(plan: Plan, finish: Finish, *, progress: Progress | None = None, descrip
         Before anything is read, where a task would not fit.
     """
     plan.check()
-    lowered = lower(plan, finish, name=f"weft-run-{uuid4().hex}")  # a run has effects, so its keys are never those of another
-    keys = list(chain.from_iterable(lowered.keys))
-    bar = (progress or _silent)(len(keys), description)
     scheduler = get_scheduler() or dask.threaded.get
-    with bar as advance:
-        client = getattr(scheduler, "__self__", None)
-        if hasattr(client, "scheduler_info"):
+    client = getattr(scheduler, "__self__", None)
+    on_cluster = hasattr(client, "scheduler_info")
+    # Statistics first: what they read is not kept, and the order of the chunks is then free to follow the source's tiles.
+    tables, table_keys = lower_tables(plan)
+    values = scheduler(tables, list(table_keys.values())) if table_keys else []
+    known = dict(zip(table_keys, values, strict=True))
+    # A run has effects, so its keys are never those of another.
+    name = f"weft-run-{uuid4().hex}"
+    lowered = lower(plan, finish, name=name, known=known, order=None if on_cluster else strips(plan))
+    keys = list(chain.from_iterable(lowered.keys))
+    with (progress or _silent)(len(keys), description) as advance:
+        if on_cluster:
             _run_on_cluster(client, lowered.graph, keys, advance)
             return
         wanted = set(keys)
