@@ -64,7 +64,7 @@ def from_array(
     transform: Any = None,
     crs: Any = None,
     bands: Any = None,
-    nodata: float | None = None,
+    nodata: complex | None = None,
     valid: Any = None,
 ) -> Node:
     """A raster of pixels in memory.

@@ -90,7 +90,7 @@ class DaskSource(ChunkedSource):
         return replace(self, data=DaskValue(self.array[list(bands)]), mask=mask, bands=names)
 
 
-def from_dask(array: da.Array, *, transform: Any, crs: Any, bands: Any, nodata: float | None, valid: Any) -> Node:
+def from_dask(array: da.Array, *, transform: Any, crs: Any, bands: Any, nodata: complex | None, valid: Any) -> Node:
     """The dask part of ``from_array``."""
     if not isinstance(array, da.Array):
         raise ArgumentError(f"from_array takes a numpy or dask array, not dask's {type(array).__name__}")

@@ -34,7 +34,9 @@ def spatial_axes(dims: Sequence[str], where: str) -> tuple[int, int, int | None]
     others = [i for i in range(len(dims)) if i not in (x, y)]
     if len(others) > 1:
         names = ", ".join(str(dims[i]) for i in others)
-        raise ArgumentError(f"{where}: beside y and x there may be one dimension, for bands; got {names}: select along the others")
+        raise ArgumentError(
+            f"{where}: beside y and x there may be one dimension, the bands; got {names}: choose along the others"
+        )
     return y, x, others[0] if others else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import blake2b
@@ -260,5 +259,3 @@ def _crs_or_text(crs: Any) -> str | None:
         return crs_name(crs)
     except CRSError:
         return str(crs.to_wkt())
-
-

@@ -22,8 +22,8 @@ from ..graph.node import Meta, Node, operation
 from ..graph.source import TiledSource
 from ..ops.common import unique_names
 from .gdal import Options, gdal_environment, gdal_options, naming_errors, open_dataset, shown
-from .registry import Driver, as_uri, checked_overviews, local_stamps, pick_bands, register_driver
 from .rasterio_header import Band, Header, Level, read_header
+from .registry import Driver, as_uri, checked_overviews, local_stamps, pick_bands, register_driver
 from .tiles import tile_shape
 from .validity import Nodata, given_nodata, not_nodata
 
@@ -176,9 +176,7 @@ class RasterioSource(TiledSource):
             raise SourceError(f"{shown(self.uri)}: has changed or gone since it was opened; open it again")
 
 
-def open_rasterio(
-    uri: str, *, bands: Any, overviews: str, nodata: float | None, storage_options: Mapping[str, Any]
-) -> Node:
+def open_rasterio(uri: str, *, bands: Any, overviews: str, nodata: float | None, storage_options: Mapping[str, Any]) -> Node:
     """The driver's ``open``; see ``open_source``."""
     options = gdal_options(storage_options)
     header = read_header(uri, overviews, options)

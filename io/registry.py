@@ -95,7 +95,11 @@ def open_source(
     """
     location = as_uri(uri)
     return _driver(location, engine).open(
-        location, bands=bands, overviews=checked_overviews(overviews), nodata=nodata, storage_options=dict(storage_options or {})
+        location,
+        bands=bands,
+        overviews=checked_overviews(overviews),
+        nodata=nodata,
+        storage_options=dict(storage_options or {}),
     )
 
 

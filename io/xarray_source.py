@@ -56,9 +56,7 @@ def from_xarray(dataarray: xr.DataArray) -> Node:
     y_dim, x_dim = dims[y_axis], dims[x_axis]
     spatial = ordered.rio.set_spatial_dims(x_dim=x_dim, y_dim=y_dim)
     shape = (ordered.sizes[y_dim], ordered.sizes[x_dim])
-    transform = transform_of(
-        shape, _stored_transform(spatial), _coordinate(ordered, x_dim), _coordinate(ordered, y_dim), where
-    )
+    transform = transform_of(shape, _stored_transform(spatial), _coordinate(ordered, x_dim), _coordinate(ordered, y_dim), where)
     crs = spatial.rio.crs
     names = None if band_axis is None else _names(ordered, dims[band_axis])
     # Of an array that xarray has masked this is NaN: its old nodata value is a number like any other now.

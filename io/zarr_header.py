@@ -32,6 +32,11 @@ _MOST_BANDS = 100_000
 # An unlabelled 3-D array whose last axis is this short, and whose others are longer, has its bands last.
 _CHANNELS = 4
 _LISTED = 20
+# Attributes that become part of the grid, the axes, nodata or scale, and are nothing beside these.
+_KNOWN = {
+    *("_ARRAY_DIMENSIONS", "grid_mapping", "coordinates", "_CRS"),
+    *("_FillValue", "missing_value", "nodata", "scale_factor", "add_offset"),
+}
 
 
 class Level(NamedTuple):
@@ -106,11 +111,16 @@ def read_zarr_header(uri: str, path: str, variable: str | None, options: Options
         described = [_level(group, array, uri) for group, array in levels]
         group, array = levels[0]
         first = described[0]
-        if any(a.dtype != array.dtype or _count(a, lv) != _count(array, first) for (_, a), lv in zip(levels, described, strict=True)):
+        alike = all(
+            a.dtype == array.dtype and _count(a, level) == _count(array, first)
+            for (_, a), level in zip(levels, described, strict=True)
+        )
+        if not alike:
             described, levels = described[:1], levels[:1]
         attrs = array.attrs.asdict()
-        masks = [group[lv.mask.rpartition("/")[2]] for (group, _), lv in zip(levels, described, strict=True) if group and lv.mask]
-        arrays = [a for _, a in levels] + masks
+        unit = attrs.get("units")
+        masks = [_member(g, "mask") for (g, _), level in zip(levels, described, strict=True) if level.mask]
+        arrays = [a for _, a in levels] + [mask for mask in masks if mask is not None]
         return ZarrHeader(
             levels=tuple(described),
             bands=_band_names(group, array, first),
@@ -118,7 +128,7 @@ def read_zarr_header(uri: str, path: str, variable: str | None, options: Options
             nodata=_nodata(array),
             scale=_number(attrs.get("scale_factor"), 1.0),
             offset=_number(attrs.get("add_offset"), 0.0),
-            unit=attrs["units"] if isinstance(attrs.get("units"), str) else None,
+            unit=unit if isinstance(unit, str) else None,
             attrs=json.dumps({k: v for k, v in attrs.items() if not _is_georeference(k)}, default=str, sort_keys=True),
             digests=tuple(_metadata_digest(a) for a in arrays),
             stamps=_stamps(uri, arrays),
@@ -164,7 +174,9 @@ def _pixels_of(arrays: dict[str, zarr.Array], variable: str | None, group: zarr.
         hint = f"; look into its groups {below}" if below else ""
         raise SourceError(f"{where}: holds no 2-D or 3-D array of numbers, only {_listed(arrays) or 'no arrays'}{hint}")
     if len(images) > 1:
-        raise SourceError(f"{where}: holds several rasters, {_listed(images)}; name one: open('{where}/<name>') or bands='<name>'")
+        raise SourceError(
+            f"{where}: holds several rasters, {_listed(images)}; open('{where}/<name>') one, or name it by bands="
+        )
     return next(iter(images.values()))
 
 
@@ -227,7 +239,8 @@ def _mask(
     if not isinstance(mask, zarr.Array) or mask.dtype.kind not in "bui" or mask.ndim not in (2, 3):
         return None, none
     axes = _axes(mask, uri)
-    if (mask.shape[axes[1]], mask.shape[axes[2]]) != shape or (axes[0] is not None and mask.shape[axes[0]] not in (1, _bands(array, uri))):
+    fits = (mask.shape[axes[1]], mask.shape[axes[2]]) == shape
+    if not fits or (axes[0] is not None and mask.shape[axes[0]] not in (1, _bands(array, uri))):
         return None, none
     return mask.path, axes
 
@@ -350,9 +363,7 @@ def decode_fill(value: Any, dtype: np.dtype) -> float | int | complex | None:
 
 
 def _is_georeference(key: str) -> bool:
-    """Whether an attribute has become part of the grid, the axes or the nodata value, and is nothing beside these."""
-    known = {"_ARRAY_DIMENSIONS", "grid_mapping", "_FillValue", "missing_value", "nodata", "_CRS", "scale_factor", "add_offset"}
-    return key in known or "#" in key or key.startswith(("proj:", "spatial:"))
+    return key in _KNOWN or "#" in key or key.startswith(("proj:", "spatial:"))
 
 
 def _number(value: Any, default: float) -> float:

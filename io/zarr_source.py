@@ -173,9 +173,7 @@ class ZarrSource(TiledSource):
         return np.ascontiguousarray(ordered if picked is None else ordered[picked])
 
 
-def open_zarr(
-    uri: str, *, bands: Any, overviews: str, nodata: float | None, storage_options: Mapping[str, Any]
-) -> Node:
+def open_zarr(uri: str, *, bands: Any, overviews: str, nodata: float | None, storage_options: Mapping[str, Any]) -> Node:
     """The driver's ``open``; see ``open_source``. ``bands`` may name a variable of a group that holds several."""
     options = tuple(sorted(storage_options.items()))
     store, path = split_path(uri)
