@@ -205,7 +205,7 @@ def _blend(pixel: np.ndarray, amount: float, red: float, green: float, blue: flo
 
 
 @njit(nogil=True, cache=True)
-def _fields(pixel: np.ndarray, x: float, y: float, seed: int) -> None:
+def _fields(pixel: np.ndarray, x: float, y: float, fine: float, seed: int) -> None:
     """Farmland: strips of parcels, turned differently from one parish to the next; a crop for each."""
     px, py = x + 0.35 * _noise(x / 1.3, y / 1.3, seed)[0], y + 0.35 * _noise(x / 1.3, y / 1.3, seed + 1)[0]
     parish_x, parish_y = math.floor(px / 2.6), math.floor(py / 2.6)
@@ -215,13 +215,13 @@ def _fields(pixel: np.ndarray, x: float, y: float, seed: int) -> None:
     width = 0.12 + 0.3 * _hash(strip, parish_x, seed + 3)
     along = u / width + _hash(strip, parish_y, seed + 4)
     parcel = math.floor(along)
-    crop, tone = _hash(parcel, strip, seed + 5), 0.8 + 0.4 * _hash(parcel, strip, seed + 6)
+    crop, tone = _hash(parcel, strip, seed + 5), 0.82 + 0.36 * _hash(parcel, strip, seed + 6) + 0.25 * fine
     if crop < 0.3:
         _blend(pixel, 1.0, 400 * tone, 740 * tone, 320 * tone, 4200 * tone)  # green crop
     elif crop < 0.5:
-        _blend(pixel, 1.0, 1420 * tone, 1240 * tone, 700 * tone, 2800 * tone)  # ripe grain
+        _blend(pixel, 1.0, 1260 * tone, 1220 * tone, 560 * tone, 2800 * tone)  # ripe grain
     elif crop < 0.68:
-        _blend(pixel, 1.0, 1000 * tone, 850 * tone, 560 * tone, 1800 * tone)  # ploughed
+        _blend(pixel, 1.0, 900 * tone, 860 * tone, 410 * tone, 1800 * tone)  # ploughed
     elif crop < 0.74:
         _blend(pixel, 1.0, 1150 * tone, 1300 * tone, 430 * tone, 3900 * tone)  # in flower
     else:
@@ -264,7 +264,7 @@ def _ground(pixel: np.ndarray, x: float, y: float, height: float, relief: float,
     forest = _step(0.02, 0.1, patches + 0.25 * fine - 0.2 + 0.42 * grass - _step(1250.0, 1500.0, height + 250 * patches))
     pixel[:] = 0  # not what the last pixel left: blending it away would leave its rounding
     if max(grass, forest) < 1:
-        _fields(pixel, x, y, seed + 120)
+        _fields(pixel, x, y, fine, seed + 120)
     _blend(pixel, grass, 640 + 240 * patches, 820 + 160 * patches, 360 + 90 * patches, 3300.0)
     leafy = _step(500.0, 950.0, height + 300 * fine)
     _blend(pixel, forest, 270 + 70 * fine, 460 - 70 * leafy + 100 * fine, 225.0, 2900 - 900 * leafy + 500 * fine)
@@ -273,9 +273,9 @@ def _ground(pixel: np.ndarray, x: float, y: float, height: float, relief: float,
         built = _step(0.1, 0.55, village + 0.9 * fine + 0.7 * patches)
         roof = _hash(math.floor(x / 0.02), math.floor(y / 0.03), seed + 140)
         if roof > 0.45:
-            _blend(pixel, 0.9 * built, 850 + 1100 * roof * roof, 800 + 750 * roof * roof, 680 + 600 * roof * roof, 1900.0)
+            _blend(pixel, 0.9 * built, 850 + 1100 * roof * roof, 800 + 800 * roof * roof, 460 + 480 * roof * roof, 1900.0)
         else:
-            _blend(pixel, 0.7 * built, 620.0, 700.0, 560.0, 2400.0)  # gardens and streets
+            _blend(pixel, 0.7 * built, 600.0, 740.0, 400.0, 2400.0)  # gardens and streets
     scree = max(_step(0.5, 0.85, slope + 0.15 * fine), _step(1500.0, 1850.0, height + 200 * patches + 120 * fine))
     _blend(pixel, scree, 1080 + 420 * fine, 1000 + 380 * fine, 900 + 330 * fine, 1500 + 500 * fine)
     snow = _step(1750.0, 2000.0, height + 260 * patches + 110 * fine - 500 * max(0.0, slope - 0.55))
