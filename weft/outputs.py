@@ -17,9 +17,9 @@ from .graph.plan import make_plan
 from .holder import NodeHolder
 from .html import preview
 from .io.array import from_array
-from .io.numpy_sink import to_dask, to_numpy
+from .io.numpy_sink import to_numpy
 from .io.png import to_png
-from .io.xarray_sink import to_xarray
+from .io.xarray_sink import to_dask, to_xarray
 from .io.zarr_sink import to_zarr
 from .ops.histogram import ImageHistogram, histogram, histogram_of
 from .ops.statistics import BandStatistics, statistics, statistics_of
