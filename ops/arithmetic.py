@@ -24,6 +24,7 @@ from .select import picked_bands, renamed
 
 __all__ = ["apply_ufunc"]
 
+# fmax and fmin are left out: NaN is invalid anyway, and which zero they give of 0 and -0 depends on its place in the block.
 _TAKEN = (
     np.add, np.subtract, np.multiply, np.divide, np.floor_divide, np.remainder, np.fmod, np.power, np.float_power,
     np.negative, np.positive, np.absolute, np.fabs, np.equal, np.not_equal, np.less, np.less_equal, np.greater,
@@ -32,7 +33,7 @@ _TAKEN = (
     np.exp2, np.expm1, np.log, np.log2, np.log10, np.log1p, np.sin, np.cos, np.tan, np.arcsin, np.arccos, np.arctan,
     np.arctan2, np.sinh, np.cosh, np.tanh, np.arcsinh, np.arccosh, np.arctanh, np.hypot, np.degrees, np.radians,
     np.deg2rad, np.rad2deg, np.floor, np.ceil, np.trunc, np.rint, np.sign, np.copysign, np.heaviside, np.maximum,
-    np.minimum, np.fmax, np.fmin, np.conjugate, np.isnan, np.isfinite, np.isinf, np.signbit,
+    np.minimum, np.conjugate, np.isnan, np.isfinite, np.isinf, np.signbit,
 )  # fmt: skip
 UFUNCS: dict[str, np.ufunc] = {ufunc.__name__: ufunc for ufunc in _TAKEN}
 UFUNCS |= {

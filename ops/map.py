@@ -96,7 +96,7 @@ class Map(Node):
 
 
 @verb
-def map(  # noqa: A001
+def map(
     raster: Node,
     func: Callable[..., Any],
     dtype: Any = None,

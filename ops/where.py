@@ -11,7 +11,7 @@ from ..graph.block import Block, both_valid
 from ..graph.errors import BandError, DtypeError
 from ..graph.grid import Region
 from ..graph.node import HasNode, Meta, Node, operation, verb
-from .common import Number, filled, fitting, joint_nodata, nodata_for, plain_number, same_pixels, same_value, spread
+from .common import Number, filled, fitting, joint_nodata, nodata_for, plain_number, same_pixels, same_value
 from .select import picked_bands
 
 __all__ = ["where"]
@@ -54,10 +54,11 @@ class Where(Node):
         block, cond = blocks[:2]
         other = blocks[2] if self.others else Block(np.array(self.meta.fill if self.value is None else self.value))
         data = np.where(cond.data, block.data.astype(self.meta.dtype, copy=False), other.data.astype(self.meta.dtype))
-        elsewhere = np.zeros((1, 1, 1), bool) if self._elsewhere_invalid else other.valid
+        elsewhere = np.array(False) if self._elsewhere_invalid else other.valid
         valid = None
         if block.valid is not None or elsewhere is not None:
-            valid = np.where(cond.data, spread(block.valid, (1, 1, 1)), spread(elsewhere, (1, 1, 1)))
+            kept, taken = (np.array(True) if flags is None else flags for flags in (block.valid, elsewhere))
+            valid = np.where(cond.data, kept, taken)
         return filled(data, both_valid(valid, cond.valid), self.meta.fill)
 
     def select(self, bands: tuple[int, ...]) -> Node | None:
