@@ -156,7 +156,7 @@ def checked_matrix(matrix: Any) -> Matrix:
 
 def compose(second: Matrix, first: Matrix) -> Matrix:
     """The matrix that does ``first``, then ``second``."""
-    return _six(Transform(*second) * Transform(*first))
+    return _six(Transform(*second) @ Transform(*first))
 
 
 def inverse(matrix: Matrix) -> Matrix:
@@ -189,7 +189,7 @@ def snapped(matrix: Matrix, shape: tuple[int, int]) -> Matrix:
 
 def between(source: Grid, target: Grid) -> Matrix:
     """Pixel coordinates of ``target`` to those of ``source``, two grids of one CRS."""
-    return snapped(_six(~source.transform * target.transform), target.shape)
+    return snapped(_six(~source.transform @ target.transform), target.shape)
 
 
 def canvas_covers(matrix: Matrix, canvas: tuple[int, int], source: tuple[int, int]) -> bool:
@@ -279,7 +279,7 @@ def affine(
             raise ArgumentError(f"shape is (rows, cols), 'auto' or 'keep'; got {shape!r}")
         shape = grid.shape if shape == "keep" else _auto_shape(forward, grid)
     back = snapped(inverse(forward), grid.shape)
-    return Affine(raster, back, Grid(shape, grid.transform * Transform(*back), grid.crs), resampling, bool(antialias))
+    return Affine(raster, back, Grid(shape, grid.transform @ Transform(*back), grid.crs), resampling, bool(antialias))
 
 
 def _auto_shape(forward: Matrix, grid: Grid) -> tuple[int, int]:

@@ -131,7 +131,7 @@ def _leaves(target: Grid, source: Grid, tolerance: float, block: Region) -> Patc
     period = _period(source)
     found: list[Patches] = []
     size = CELL
-    while len(cells):
+    while True:
         cells = _unwound(cells, period)
         finite = np.isfinite(cells).all(axis=(1, 2, 3))
         nowhere = np.isnan(cells).all(axis=(1, 2, 3)) if size <= 2 * _FINEST else np.zeros(len(cells), bool)
@@ -141,11 +141,12 @@ def _leaves(target: Grid, source: Grid, tolerance: float, block: Region) -> Patc
         found.append(_cell_patches(origins[keep], size, cells[keep]))
         rest = ~(good | away | nowhere)
         origins = origins[rest]
-        if size == _FINEST:
-            found.append(_pixel_patches(target, source, origins, period))
+        if size == _FINEST or not len(origins):
             break
         size //= 2
         origins, cells = _quartered(target, source, origins, size)
+    if len(origins):
+        found.append(_pixel_patches(target, source, origins, period))
     windows, maps = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return _turned(Patches(windows, maps), source, period)
 

@@ -238,7 +238,7 @@ def _footprint(grid: Grid, crs: str) -> Bounds:
     row = np.concatenate([inner[0].ravel(), zero, zero + rows, edge * rows, edge * rows])
     col = np.concatenate([inner[1].ravel(), edge * cols, edge * cols, zero, zero + cols])
     x, y = _mapped(grid, crs, row, col)
-    longitude, latitude = _mapped(grid, "OGC:CRS84", row, col)
+    longitude, latitude = _on_earth(grid, row, col)
     known = np.isfinite(longitude) & np.isfinite(latitude)
     if known.any():
         span, centre = _span(longitude[known])
@@ -255,6 +255,14 @@ def _footprint(grid: Grid, crs: str) -> Bounds:
     if not (box[0] < box[2] and box[1] < box[3]):
         raise GridError(f"the image has no area in {short_crs(crs)}")
     return box
+
+
+def _on_earth(grid: Grid, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Longitude and latitude of points of ``grid``; not finite where they have none, as on another planet."""
+    try:
+        return _mapped(grid, "OGC:CRS84", rows, cols)
+    except CRSError:
+        return np.full(rows.shape, np.nan), np.full(rows.shape, np.nan)
 
 
 def _span(longitude: np.ndarray) -> tuple[float, float]:

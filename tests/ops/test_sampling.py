@@ -1,0 +1,206 @@
+"""The kernels against sums written out tap by tap, for every dtype, mask and window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from weft.graph.block import Block
+from weft.graph.errors import ArgumentError
+from weft.graph.grid import EMPTY, Grid, Region
+from weft.graph.node import Meta
+from weft.ops.coordinates import affine_need, affine_patches
+from weft.ops.sampling import WIDEN_FROM, check_resampling, sample
+
+RESAMPLINGS = ("nearest", "bilinear", "cubic")
+DIRECT = ("uint8", "uint16", "int16", "float32", "float64")
+OTHERS = ("bool", "int8", "uint32", "int32", "int64", "uint64", "float16", "complex64", "complex128")
+
+
+def pixels_of(rng, dtype, shape):
+    dtype = np.dtype(dtype)
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    if dtype.kind == "c":
+        return (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(dtype)
+    if dtype.kind == "f":
+        return (100 * rng.normal(size=shape)).astype(dtype)
+    info = np.iinfo(dtype)
+    return rng.integers(max(info.min, -(2**40)), min(info.max, 2**40), shape, dtype=np.int64).astype(dtype)
+
+
+def rounded(values, dtype):
+    """What the module promises: half up, saturating."""
+    dtype = np.dtype(dtype)
+    if dtype.kind == "b":
+        return values >= 0.5
+    if dtype.kind in "iu":
+        values = np.clip(np.floor(values + 0.5), np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return values.astype(dtype)
+
+
+def run(pixels, valid, matrix, shape, resampling, antialias=False, nodata=None, region=None):
+    meta = Meta(Grid(shape), tuple(f"b{k}" for k in range(len(pixels))), pixels.dtype, nodata, masked=True)
+    region = region or Region(0, shape[0], 0, shape[1])
+    need = affine_need(matrix, region, pixels.shape[1:], resampling, antialias)
+    block = Block(pixels, valid).window(need.rows, need.cols)
+    return sample(block, need, pixels.shape[1:], affine_patches(matrix, region), region, meta, resampling, antialias)
+
+
+def coordinates(matrix, shape):
+    i, j = np.mgrid[: shape[0], : shape[1]] + 0.5
+    a, b, c, d, e, f = matrix
+    return a * j + b * i + c, d * j + e * i + f
+
+
+TURNED = (0.9, 0.31, -2.137, -0.28, 0.87, 3.519)
+
+
+@pytest.mark.parametrize("resampling", RESAMPLINGS)
+@pytest.mark.parametrize("dtype", DIRECT + OTHERS)
+def test_every_dtype_equals_the_sum_by_hand(by_hand, dtype, resampling):
+    rng = np.random.default_rng(3)
+    pixels = pixels_of(rng, dtype, (2, 15, 13))
+    result = run(pixels, None, TURNED, (17, 19), resampling)
+    values, ok = by_hand(pixels, np.ones(pixels.shape, bool), *coordinates(TURNED, (17, 19)), resampling)
+    assert result.data.dtype == pixels.dtype
+    assert result.valid.shape[0] == 1
+    assert np.array_equal(np.broadcast_to(result.valid, ok.shape), ok)
+    assert 0.3 < ok.mean() < 1
+    if resampling == "nearest":
+        exact = run(np.arange(15 * 13).reshape(1, 15, 13), None, TURNED, (17, 19), "nearest")
+        index = exact.data[0][exact.valid[0]]
+        assert np.array_equal(result.data[:, exact.valid[0]], pixels.reshape(2, -1)[:, index])
+        return
+    expected = rounded(values, dtype)
+    spread = 1.0 if pixels.dtype.kind in "iu" else {"float16": 0.2, "float32": 1e-4, "complex64": 1e-6}.get(dtype, 1e-11)
+    if pixels.dtype.kind == "b":
+        assert (result.data != expected)[ok].mean() < 0.01
+    else:
+        difference = np.abs(result.data.astype(values.dtype) - expected.astype(values.dtype))[ok]
+        assert difference.max() <= spread
+        if pixels.dtype.kind in "iu":
+            assert (difference > 0).mean() < 0.01
+
+
+@pytest.mark.parametrize("resampling", RESAMPLINGS)
+@pytest.mark.parametrize("masks", [1, 3])
+@pytest.mark.parametrize("scale", [1.0, 2.3])
+def test_masks_drop_taps_and_never_bleed(by_hand, resampling, masks, scale):
+    rng = np.random.default_rng(5)
+    pixels = rng.normal(size=(3, 21, 18))
+    valid = rng.random((masks, 21, 18)) < 0.7
+    pixels[~np.broadcast_to(valid, pixels.shape)] = np.nan
+    matrix = tuple(v * scale if k % 3 != 2 else v for k, v in enumerate(TURNED))
+    result = run(pixels, valid, matrix, (16, 16), resampling, antialias=True, nodata=-9.0)
+    x, y = coordinates(matrix, (16, 16))
+    widths = (np.hypot(*matrix[:2]), np.hypot(*matrix[3:5])) if scale > 1 else (1, 1)
+    full = np.broadcast_to(valid, pixels.shape)
+    values, ok = by_hand(pixels, full, x, y, resampling, widths)
+    assert result.valid.shape[0] == masks
+    assert np.array_equal(np.broadcast_to(result.valid, ok.shape), ok)
+    assert np.allclose(result.data[ok], values[ok], rtol=0, atol=1e-10)
+    assert (result.data[~ok] == -9.0).all()
+    assert 0.02 < ok.mean() < 0.98
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    matrix=st.tuples(*[st.floats(-3, 3)] * 2, st.floats(-20, 20), *[st.floats(-3, 3)] * 2, st.floats(-20, 20)),
+    resampling=st.sampled_from(RESAMPLINGS),
+    antialias=st.booleans(),
+    seed=st.integers(0, 100),
+)
+def test_any_matrix_equals_the_sum_by_hand(by_hand, matrix, resampling, antialias, seed):
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(size=(1, 12, 14))
+    valid = rng.random((1, 12, 14)) < 0.8
+    result = run(pixels, valid, matrix, (9, 11), resampling, antialias)
+    x, y = coordinates(matrix, (9, 11))
+    scale = np.hypot(*matrix[:2]), np.hypot(*matrix[3:5])
+    widths = tuple(s if antialias and s > WIDEN_FROM else 1.0 for s in scale)
+    values, ok = by_hand(pixels, valid, x, y, resampling, widths)
+    with np.errstate(invalid="ignore"):
+        near_edge = sum(np.abs(v - np.round(v)) < 1e-5 for v in (x, y)) > 0
+    got = np.ones((1, 9, 11), bool) if result.valid is None else result.valid
+    # Where the valid weight is half of the whole but for rounding, or a coordinate lies on an edge, either answer is right.
+    settled = ~near_edge[None] & (ok == got)
+    assert (ok != got)[~near_edge[None]].mean() < 0.02 if (~near_edge).any() else True
+    assert np.allclose(result.data[settled & ok], values[settled & ok], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("resampling", RESAMPLINGS)
+@pytest.mark.parametrize("scale", [0.7, 1.0, 3.1])
+@pytest.mark.parametrize("masked", [None, 0.02, 0.5])
+def test_tiles_of_any_size_are_bit_equal_to_the_whole(resampling, scale, masked):
+    rng = np.random.default_rng(7)
+    pixels = rng.normal(size=(2, 90, 110)).astype(np.float32)
+    valid = None if masked is None else rng.random((1, 90, 110)) >= masked
+    if valid is not None:
+        valid[:, :45] = True  # a half where the mask has nothing to say
+    matrix = tuple(v * scale if k % 3 != 2 else v * 5 for k, v in enumerate(TURNED))
+    shape = (100, 97)
+    full = run(pixels, valid, matrix, shape, resampling, antialias=True)
+    for size in (13, 64, 71):
+        for row in range(0, shape[0], size):
+            for col in range(0, shape[1], size):
+                tile = Region(row, min(row + size, shape[0]), col, min(col + size, shape[1]))
+                part = run(pixels, valid, matrix, shape, resampling, antialias=True, region=tile)
+                assert np.array_equal(part.data, full.data[:, tile.rows, tile.cols], equal_nan=True)
+                part_valid = np.ones((1, *tile.shape), bool) if part.valid is None else part.valid
+                assert np.array_equal(part_valid, full.valid[:, tile.rows, tile.cols])
+
+
+def test_whole_image_valid_to_its_corners():
+    pixels = np.arange(12.0).reshape(1, 3, 4)
+    for resampling in RESAMPLINGS:
+        result = run(pixels, None, (0.25, 0, 0, 0, 0.25, 0), (12, 16), resampling)
+        assert result.valid is None
+        assert result.data[0, 0, 0] == pytest.approx(0, abs=1)
+        assert result.data[0, -1, -1] == pytest.approx(11, abs=1)
+
+
+def test_nearest_ties_go_right_and_down_whatever_the_rounding():
+    pixels = np.arange(16).reshape(1, 4, 4)
+    for noise in (-1e-9, 0.0, 1e-9):
+        result = run(pixels, None, (1, 0, 0.5 + noise, 0, 1, 0.5 + noise), (3, 3), "nearest")
+        assert np.array_equal(result.data, pixels[:, 1:, 1:])
+
+
+def test_integers_saturate_and_round_half_up():
+    steps = np.array([[[0, 0, 255, 255]]], np.uint8)
+    result = run(steps, None, (0.25, 0, 0, 0, 1, 0), (1, 16), "cubic").data
+    assert result.min() == 0
+    assert result.max() == 255
+    halves = run(np.array([[[1, 2, -2, -1]]], np.int16), None, (1, 0, 0.5, 0, 1, 0), (1, 3), "bilinear").data
+    assert halves.ravel().tolist() == [2, 0, -1]
+    big = np.array([[[2**63 - 1, 2**63 - 1]]], np.int64)
+    assert run(big, None, (0.5, 0, 0.25, 0, 1, 0), (1, 2), "bilinear").data.tolist() == big.tolist()
+
+
+def test_antialias_counts_every_pixel():
+    rng = np.random.default_rng(1)
+    pixels = rng.normal(size=(1, 64, 64))
+    smooth = run(pixels, None, (8, 0, 0, 0, 8, 0), (8, 8), "bilinear", antialias=True).data
+    coarse = run(pixels, None, (8, 0, 0, 0, 8, 0), (8, 8), "bilinear", antialias=False).data
+    assert smooth.std() < 0.3 * coarse.std()
+
+
+def test_nothing_of_the_source_gives_fill_everywhere():
+    pixels = np.ones((2, 5, 5), np.uint8)
+    assert affine_need((1, 0, 100, 0, 1, 0), Region(0, 4, 0, 4), (5, 5), "cubic", True) == EMPTY
+    result = run(pixels, None, (1, 0, 100, 0, 1, 0), (4, 4), "cubic", nodata=7)
+    assert not result.valid.any()
+    assert (result.data == 7).all()
+
+
+def test_fill_that_the_dtype_cannot_hold_is_zero():
+    result = run(np.ones((1, 5, 5), np.uint8), None, (1, 0, 100, 0, 1, 0), (4, 4), "bilinear", nodata=-9999)
+    assert (result.data == 0).all()
+
+
+def test_unknown_resampling_lists_those_there_are():
+    with pytest.raises(ArgumentError, match="nearest, bilinear, cubic"):
+        check_resampling("lanczos9")
