@@ -171,7 +171,7 @@ class Grid:
     @property
     def is_rectilinear(self) -> bool:
         """Whether rows and columns run along the CRS axes, so that 1-D x and y coordinates describe the grid."""
-        return self.transform.b == 0 and self.transform.d == 0
+        return bool(self.transform.b == 0 and self.transform.d == 0)
 
     def crop(self, window: Region) -> Grid:
         """The grid of ``window``, a region of this grid's pixels (it may reach outside)."""
@@ -335,8 +335,8 @@ def _of_dataarray(array: Any) -> Grid:
         grid = Grid((array.sizes[y_dim], array.sizes[x_dim]), array.rio.transform(), array.rio.crs and array.rio.crs.to_wkt())
     except RioXarrayError as error:
         raise GridError(f"the {type(array).__name__} has no grid: {error}") from error
-    given = [array.coords[dim] if dim in array.coords else None for dim in (x_dim, y_dim)]
-    if not grid.is_rectilinear or any(centres is None or centres.dtype.kind not in "iuf" for centres in given):
+    given = [array.coords[dim] for dim in (x_dim, y_dim) if dim in array.coords]
+    if not grid.is_rectilinear or len(given) < 2 or any(centres.dtype.kind not in "iuf" for centres in given):
         return grid
     steps, firsts = zip(
         *(_even(*pair) for pair in zip(given, (x_dim, y_dim), (grid.transform.a, grid.transform.e), strict=True)), strict=True

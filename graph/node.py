@@ -69,7 +69,7 @@ class Meta:
         """
         if isinstance(bands, slice):
             return tuple(range(len(self.bands))[bands])
-        wanted = [bands] if isinstance(bands, (str, int, np.integer)) else list(bands)
+        wanted = list(bands) if isinstance(bands, Iterable) and not isinstance(bands, str) else [bands]
         return tuple(self._band_index(band) for band in wanted)
 
     def _band_index(self, band: Any) -> int:
@@ -136,6 +136,7 @@ class Node:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        cls.name = vars(cls).get("name", "")  # an operation's name is its own: tokens are made of it
         own = tuple(value for value in vars(cls).values() if isinstance(value, Rule))
         cls.rules = own + tuple(r for r in cls.rules if r not in own)
 
@@ -204,7 +205,10 @@ class Node:
         return None
 
     def with_inputs(self, nodes: Iterable[Node]) -> Self:
-        """The same operation on other inputs."""
+        """The same operation on other inputs, as many as it has."""
+        nodes = tuple(nodes)
+        if len(nodes) != len(self.inputs):
+            raise PlanError(f"{self!r} has {len(self.inputs)} inputs; {len(nodes)} were given")
         given = iter(nodes)
         values: dict[str, Any] = {}
         for f in fields(self):  # type: ignore[arg-type]

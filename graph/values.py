@@ -25,13 +25,21 @@ class FrozenArray:
     Parameters
     ----------
     array : anything numpy takes
-        Shared, not copied; whoever passes it on must not change it afterwards.
+        Shared, not copied (unless its byte order is foreign); whoever passes it on must not change it afterwards.
+
+    Raises
+    ------
+    PlanError
+        The array holds Python objects.
     """
 
     __slots__ = ("array", "token")
 
     def __init__(self, array: Any) -> None:
         view = np.asarray(array).view()
+        if view.dtype.hasobject:
+            raise PlanError("a node may hold arrays of numbers or text, not of Python objects")
+        view = view.astype(view.dtype.newbyteorder("="), copy=False)  # pickle would swap the bytes, and the token with them
         view.flags.writeable = False
         self.array = view
         contiguous = np.ascontiguousarray(view)
@@ -60,9 +68,9 @@ class Function:
 
     __slots__ = ("call", "token")
 
-    def __init__(self, call: Callable[..., Any]) -> None:
+    def __init__(self, call: Callable[..., Any], token: str | None = None) -> None:
         self.call = call
-        self.token: str = tokenize(call)
+        self.token: str = token or tokenize(call)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Function) and self.token == other.token
@@ -71,7 +79,7 @@ class Function:
         return hash(self.token)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Function, (self.call,)
+        return Function, (self.call, self.token)  # another process might see the function otherwise
 
     def __repr__(self) -> str:
         return getattr(self.call, "__qualname__", type(self.call).__name__)
@@ -97,7 +105,7 @@ def digest(value: Any, into: Hash) -> None:
     elif isinstance(value, (complex, np.complexfloating)):
         into.update(b"c" + struct.pack("<dd", value.real, value.imag))
     elif isinstance(value, str):
-        into.update(f"s{len(value)}:{value}".encode())
+        into.update(f"s{len(value)}:{value}".encode(errors="surrogatepass"))  # file names may hold surrogates
     elif isinstance(value, bytes):
         into.update(b"b%d:" % len(value) + value)
     elif isinstance(value, np.dtype):

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import dask.array as da
 import numpy as np
 import pytest
+
 from weft.graph.block import Block, both_valid
 from weft.graph.cache import tile_cache
 from weft.graph.flat import topological
@@ -199,7 +200,7 @@ class Shift(Node):
         return Block(data, valid).compact()
 
     def whole(self, block: Block) -> Block:
-        bands, height, width = block.data.shape
+        height, width = block.data.shape[1:]
         data, valid = np.zeros_like(block.data), np.zeros(block.data.shape, bool)
         given = np.ones(block.data.shape, bool) if block.valid is None else block.valid
         for r in range(height):
@@ -397,7 +398,11 @@ def same(got: Block, wanted: Block) -> bool:
     def spread(block: Block) -> np.ndarray:
         return np.ones(shape, bool) if block.valid is None else np.broadcast_to(block.valid, shape)
 
-    return got.data.dtype == wanted.data.dtype and np.array_equal(got.data, wanted.data) and np.array_equal(*map(spread, (got, wanted)))
+    return (
+        got.data.dtype == wanted.data.dtype
+        and np.array_equal(got.data, wanted.data)
+        and np.array_equal(*map(spread, (got, wanted)))
+    )
 
 
 @pytest.fixture(scope="session")

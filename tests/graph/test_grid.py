@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
+
 from weft.graph.errors import CRSError, GridError, WeftError
 from weft.graph.grid import EMPTY, MAX_SIDE, Grid, Region, crs_name, pyproj_crs, short_crs, transformer
 
@@ -25,7 +26,9 @@ def span(low: int = 0, high: int = SIDE) -> st.SearchStrategy[tuple[int, int]]:
 
 
 boxes = st.builds(lambda r, c: Region(*r, *c), span(), span())
-filled = st.builds(lambda r, c, h, w: Region(r, r + h, c, c + w), *[st.integers(0, SIDE // 2)] * 2, *[st.integers(1, SIDE // 2)] * 2)
+filled = st.builds(
+    lambda r, c, h, w: Region(r, r + h, c, c + w), *[st.integers(0, SIDE // 2)] * 2, *[st.integers(1, SIDE // 2)] * 2
+)
 
 
 def mask(region: Region) -> np.ndarray:
@@ -88,7 +91,22 @@ def test_the_empty_region_is_contained_everywhere_and_has_no_pixels() -> None:
 
 @pytest.mark.parametrize(
     "shape",
-    [(0, 5), (5, 0), (-1, 5), (1.5, 2), (math.nan, 2), (math.inf, 2), 5, (1, 2, 3), (1,), "ab", "12", None, (1j, 2), (MAX_SIDE + 1, 1)],
+    [
+        (0, 5),
+        (5, 0),
+        (-1, 5),
+        (1.5, 2),
+        (math.nan, 2),
+        (math.inf, 2),
+        5,
+        (1, 2, 3),
+        (1,),
+        "ab",
+        "12",
+        None,
+        (1j, 2),
+        (MAX_SIDE + 1, 1),
+    ],
 )
 def test_impossible_shapes_are_refused(shape: object) -> None:
     with pytest.raises(GridError):
@@ -136,7 +154,17 @@ def test_unknown_crs_is_refused(crs: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "crs", ["EPSG:32633", "epsg:32633", 32633, np.int32(32633), CRS(32633), CRS(32633).to_wkt(), UTM.geobox.crs, CRS(32633).to_wkt("WKT1_GDAL")]
+    "crs",
+    [
+        "EPSG:32633",
+        "epsg:32633",
+        32633,
+        np.int32(32633),
+        CRS(32633),
+        CRS(32633).to_wkt(),
+        UTM.geobox.crs,
+        CRS(32633).to_wkt("WKT1_GDAL"),
+    ],
 )
 def test_every_way_to_say_a_crs_has_the_same_name(crs: object) -> None:
     assert crs_name(crs) == "EPSG:32633"
@@ -346,7 +374,10 @@ def test_grids_are_values() -> None:
     assert twin == UTM
     assert hash(twin) == hash(UTM)
     assert pickle.loads(pickle.dumps(UTM)) == UTM
-    assert len({UTM, Grid((100, 201), UTM.transform, UTM.crs), Grid(UTM.shape, None, UTM.crs), Grid(UTM.shape, UTM.transform)}) == 4
+    assert (
+        len({UTM, Grid((100, 201), UTM.transform, UTM.crs), Grid(UTM.shape, None, UTM.crs), Grid(UTM.shape, UTM.transform)})
+        == 4
+    )
     with pytest.raises(AttributeError):
         UTM.shape = (1, 1)  # type: ignore[misc]
 
