@@ -21,16 +21,15 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..graph.block import Block
 from ..graph.errors import ArgumentError
 from ..graph.grid import EMPTY, Region
 from ..graph.node import Meta
+from .sampling_loops import EDGE, bilinear, nearest, weighted
 
 RADIUS = {"nearest": 0.0, "bilinear": 1.0, "cubic": 2.0}  # of the plain kernel, in source pixels
 WIDEN_FROM = 1 / 0.95
-EDGE = 1e-6  # pixels; a coordinate this close below a pixel's edge lies on it
 
 _DIRECT = frozenset(np.dtype(name) for name in ("uint8", "uint16", "int16", "float32", "float64"))
 
@@ -126,9 +125,10 @@ def sample(
     out = np.full((len(planes), *region.shape), fill, planes.dtype)
     done = np.zeros((max(1, len(mask)), *region.shape), bool)
     where = np.array([covered.row0, covered.col0, *shape, region.row0, region.col0])
+    finite = planes.dtype.kind != "f" or not np.isinf(planes).any()
     for patches in pieces:
         if resampling == "nearest":
-            _nearest(planes, mask, where, patches.windows, patches.maps, out, done)
+            nearest(planes, mask, where, patches.windows, patches.maps, out, done)
             continue
         widths = widening(patches.maps[:, 10:12], resampling, antialias)
         rounds = planes.dtype.kind in "iu"
@@ -139,10 +139,10 @@ def sample(
             windows, maps = (patches.windows, patches.maps) if chosen.all() else (patches.windows[chosen], patches.maps[chosen])
             if wanted:
                 low, high = _limits(planes.dtype)
-                kernel_args = (widths[chosen], resampling == "cubic", rounds, low, high)
-                _weighted(planes, mask, where, windows, maps, out, done, *kernel_args)
+                kernel_args = (widths[chosen], resampling == "cubic", rounds, low, high, finite)
+                weighted(planes, mask, where, windows, maps, out, done, *kernel_args)
             else:
-                _bilinear(planes, mask, where, windows, maps, out, done, rounds)
+                bilinear(planes, mask, where, windows, maps, out, done, rounds)
     if len(done) == 2 * len(block.data):
         done = done[::2]
     valid = None if not meta.masked or done.all() else done
@@ -204,228 +204,3 @@ def _from_planes(out: np.ndarray, valid: np.ndarray | None, meta: Meta) -> np.nd
 
 def _limits(dtype: np.dtype) -> tuple[float, float]:
     return (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)) if dtype.kind in "iu" else (-math.inf, math.inf)
-
-
-@njit(nogil=True, cache=True)
-def _is_clear(mask, where, windows, maps, p, reach_x, reach_y):  # type: ignore[no-untyped-def]
-    """Whether every tap of the window is in the image and valid; ``reach`` is how far taps lie from the sample index."""
-    top, left, height, width, _, _ = where
-    x_low, x_high, y_low, y_high = np.inf, -np.inf, np.inf, -np.inf
-    for k in range(4):  # a bilinear function is extreme in the corners
-        v = (windows[p, 0] if k < 2 else windows[p, 1] - 1) + 0.5 - maps[p, 0]
-        u = (windows[p, 2] if k % 2 == 0 else windows[p, 3] - 1) + 0.5 - maps[p, 1]
-        x = (maps[p, 2] + maps[p, 4] * v) + (maps[p, 3] + maps[p, 5] * v) * u
-        y = (maps[p, 6] + maps[p, 8] * v) + (maps[p, 7] + maps[p, 9] * v) * u
-        x_low, x_high = min(x_low, x), max(x_high, x)
-        y_low, y_high = min(y_low, y), max(y_high, y)
-    x_low, x_high = x_low - 0.5 - reach_x - EDGE, x_high - 0.5 + reach_x + EDGE
-    y_low, y_high = y_low - 0.5 - reach_y - EDGE, y_high - 0.5 + reach_y + EDGE
-    if not (x_low >= 0 and y_low >= 0 and x_high <= width - 1 and y_high <= height - 1):
-        return False
-    for b in range(mask.shape[0]):
-        for r in range(int(y_low) - top, math.ceil(y_high) + 1 - top):
-            for c in range(int(x_low) - left, math.ceil(x_high) + 1 - left):
-                if not mask[b, r, c]:
-                    return False
-    return True
-
-
-@njit(nogil=True, cache=True)
-def _nearest(src, mask, where, windows, maps, out, done):  # type: ignore[no-untyped-def]
-    top, left, height, width, row_out, col_out = where
-    masks = mask.shape[0]
-    for p in range(windows.shape[0]):
-        for i in range(windows[p, 0], windows[p, 1]):
-            v = i + 0.5 - maps[p, 0]
-            xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
-            yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
-            for j in range(windows[p, 2], windows[p, 3]):
-                u = j + 0.5 - maps[p, 1]
-                x, y = xr + xs * u + EDGE, yr + ys * u + EDGE
-                if not (0 <= x < width and 0 <= y < height):
-                    continue
-                r, c = int(y) - top, int(x) - left
-                if masks <= 1:
-                    if masks == 1 and not mask[0, r, c]:
-                        continue
-                    done[0, i - row_out, j - col_out] = True
-                    for b in range(src.shape[0]):
-                        out[b, i - row_out, j - col_out] = src[b, r, c]
-                else:
-                    for b in range(src.shape[0]):
-                        if mask[b, r, c]:
-                            done[b, i - row_out, j - col_out] = True
-                            out[b, i - row_out, j - col_out] = src[b, r, c]
-
-
-@njit(nogil=True, cache=True)
-def _bilinear(src, mask, where, windows, maps, out, done, rounds):  # type: ignore[no-untyped-def]
-    top, left, _, _, row_out, col_out = where
-    stride = src.shape[2]
-    flat = src.reshape(src.shape[0], -1)
-    longest = (windows[:, 3] - windows[:, 2]).max()
-    at, across, down, values = np.empty(longest, np.int64), np.empty(longest), np.empty(longest), np.empty(longest)
-    one, below = np.uint64(1), np.uint64(stride)
-    for p in range(windows.shape[0]):
-        if not _is_clear(mask, where, windows, maps, p, 1.0, 1.0):
-            _bilinear_checked(src, mask, where, windows, maps, out, done, rounds, p)
-            continue
-        first, count = windows[p, 2] - col_out, windows[p, 3] - windows[p, 2]
-        done[:, windows[p, 0] - row_out : windows[p, 1] - row_out, first : first + count] = True
-        for i in range(windows[p, 0], windows[p, 1]):
-            v = i + 0.5 - maps[p, 0]
-            xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
-            yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
-            # Positions, sums and stores in loops of their own: the compiler makes the first and the last one SIMD.
-            for n in range(count):
-                u = n + windows[p, 2] + 0.5 - maps[p, 1]
-                x, y = xr + xs * u - 0.5, yr + ys * u - 0.5
-                c, r = int(x), int(y)
-                across[n], down[n] = x - c, y - r
-                at[n] = (r - top) * stride + (c - left)
-            for b in range(src.shape[0]):
-                plane, line = flat[b], out[b, i - row_out, first : first + count]
-                for n in range(count):
-                    k, fx, fy = np.uint64(at[n]), across[n], down[n]
-                    upper = (1.0 - fx) * plane[k] + fx * plane[k + one]
-                    lower = (1.0 - fx) * plane[k + below] + fx * plane[k + below + one]
-                    values[n] = (1.0 - fy) * upper + fy * lower
-                if rounds:
-                    for n in range(count):
-                        line[n] = np.int32(math.floor(values[n] + 0.5))
-                else:
-                    for n in range(count):
-                        line[n] = values[n]
-
-
-@njit(nogil=True, cache=True)
-def _bilinear_checked(src, mask, where, windows, maps, out, done, rounds, p):  # type: ignore[no-untyped-def]
-    """One window whose taps may be outside or invalid. Where all four serve, the sum is that of ``_bilinear``, bit for bit."""
-    top, left, height, width, row_out, col_out = where
-    masks = mask.shape[0]
-    weight = np.empty(4)
-    for i in range(windows[p, 0], windows[p, 1]):
-        v = i + 0.5 - maps[p, 0]
-        xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
-        yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
-        for j in range(windows[p, 2], windows[p, 3]):
-            u = j + 0.5 - maps[p, 1]
-            x, y = xr + xs * u, yr + ys * u
-            if not (0 <= x + EDGE < width and 0 <= y + EDGE < height):
-                continue
-            x, y = x - 0.5, y - 0.5
-            c, r = math.floor(x), math.floor(y)
-            fx, fy = x - c, y - r
-            gx, gy = 1.0 - fx, 1.0 - fy
-            total, inside, whole = 0.0, 0.0, True
-            for b in range(src.shape[0]):
-                if b == 0 or masks > 1:
-                    total, inside, whole = 0.0, 0.0, True
-                    for k in range(4):
-                        rk, ck = r + k // 2, c + k % 2
-                        weight[k] = 0.0
-                        if not (0 <= rk < height and 0 <= ck < width):
-                            whole = False
-                            continue
-                        w = (fy if k // 2 else gy) * (fx if k % 2 else gx)
-                        inside += w
-                        if masks > 0 and not mask[b if masks > 1 else 0, rk - top, ck - left]:
-                            whole = False
-                            continue
-                        weight[k] = w
-                        total += w
-                if total < 0.5 * inside or total <= 0.0:
-                    continue
-                if masks > 1 or b == 0:
-                    done[b, i - row_out, j - col_out] = True
-                if whole:
-                    r0, c0 = r - top, c - left
-                    upper = gx * src[b, r0, c0] + fx * src[b, r0, c0 + 1]
-                    lower = gx * src[b, r0 + 1, c0] + fx * src[b, r0 + 1, c0 + 1]
-                    value = gy * upper + fy * lower
-                else:
-                    value = 0.0
-                    for k in range(4):
-                        if weight[k] > 0.0:
-                            value += weight[k] * src[b, r + k // 2 - top, c + k % 2 - left]
-                    value /= total
-                out[b, i - row_out, j - col_out] = math.floor(value + 0.5) if rounds else value
-
-
-@njit(nogil=True, cache=True)
-def _weigh(at, width, size, cubic, weight):  # type: ignore[no-untyped-def]
-    """Weights of the taps around sample index ``at`` that are in [0, size), into ``weight``: first tap, count, their sum."""
-    radius = 2.0 * width if cubic else width
-    first = max(0, math.ceil(at - radius))
-    last = min(size - 1, math.floor(at + radius))
-    total = 0.0
-    for k in range(first, last + 1):
-        t = abs(k - at) / width
-        if not cubic:
-            w = max(0.0, 1.0 - t)
-        elif t <= 1.0:
-            w = (1.5 * t - 2.5) * t * t + 1.0
-        elif t < 2.0:
-            w = ((-0.5 * t + 2.5) * t - 4.0) * t + 2.0
-        else:
-            w = 0.0
-        weight[k - first] = w
-        total += w
-    return first, last + 1 - first, total
-
-
-@njit(nogil=True, cache=True)
-def _weighted(src, mask, where, windows, maps, out, done, widths, cubic, rounds, low, high):  # type: ignore[no-untyped-def]
-    """Any number of separable taps: cubic, and everything that is widened."""
-    top, left, height, width, row_out, col_out = where
-    masks = mask.shape[0]
-    widest = int(4 * widths.max()) + 4
-    wx, wy = np.empty(widest), np.empty(widest)
-    radius = 2.0 if cubic else 1.0
-    for p in range(windows.shape[0]):
-        clear = _is_clear(mask, where, windows, maps, p, radius * widths[p, 0], radius * widths[p, 1])
-        for i in range(windows[p, 0], windows[p, 1]):
-            v = i + 0.5 - maps[p, 0]
-            xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
-            yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
-            for j in range(windows[p, 2], windows[p, 3]):
-                u = j + 0.5 - maps[p, 1]
-                x, y = xr + xs * u, yr + ys * u
-                if not (0 <= x + EDGE < width and 0 <= y + EDGE < height):
-                    continue
-                c, nx, sum_x = _weigh(x - 0.5, widths[p, 0], width, cubic, wx)
-                r, ny, sum_y = _weigh(y - 0.5, widths[p, 1], height, cubic, wy)
-                c -= left
-                r -= top
-                inside, total, whole = sum_x * sum_y, 0.0, True
-                for b in range(src.shape[0]):
-                    band_mask = b if masks > 1 else 0
-                    if not clear and masks > 0 and (b == 0 or masks > 1):
-                        whole, total = True, 0.0
-                        for m in range(ny):
-                            for n in range(nx):
-                                if mask[band_mask, r + m, c + n]:
-                                    total += wy[m] * wx[n]
-                                else:
-                                    whole = False
-                    value = 0.0
-                    if whole:
-                        for m in range(ny):
-                            line = 0.0
-                            for n in range(nx):
-                                line += wx[n] * src[b, r + m, c + n]
-                            value += wy[m] * line
-                        value /= inside
-                    elif total < 0.5 * inside:
-                        continue
-                    else:
-                        for m in range(ny):
-                            for n in range(nx):
-                                if mask[band_mask, r + m, c + n]:
-                                    value += wy[m] * wx[n] * src[b, r + m, c + n]
-                        value /= total
-                    if masks > 1 or b == 0:
-                        done[b, i - row_out, j - col_out] = True
-                    if rounds:
-                        value = min(max(math.floor(value + 0.5), low), high)
-                    out[b, i - row_out, j - col_out] = value

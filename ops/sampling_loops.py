@@ -1,0 +1,327 @@
+"""The loops of the sampling kernels, compiled by numba on first use and kept on disk. ``sampling`` says what they compute.
+
+Arguments they share: ``src`` (bands, rows, cols) and ``mask`` (0, 1 or bands, rows, cols) of a block; ``where`` = (the
+block's first row and col, the image's height and width, the output's first row and col); ``windows`` and ``maps`` of
+``Patches``; ``out`` and ``done`` (bands or 1) to fill. Masks of 0 bands mean that all is valid.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+EDGE = 1e-6  # pixels; a coordinate this close below a pixel's edge lies on it
+
+
+@njit(nogil=True, cache=True)
+def is_clear(mask, where, windows, maps, p, reach_x, reach_y):  # type: ignore[no-untyped-def]
+    """Whether all pixels within ``reach`` of the window's sample indices are in the image and, as far as loaded, valid."""
+    top, left, height, width, _, _ = where
+    x_low, x_high, y_low, y_high = np.inf, -np.inf, np.inf, -np.inf
+    for k in range(4):  # a bilinear function is extreme in the corners
+        v = (windows[p, 0] if k < 2 else windows[p, 1] - 1) + 0.5 - maps[p, 0]
+        u = (windows[p, 2] if k % 2 == 0 else windows[p, 3] - 1) + 0.5 - maps[p, 1]
+        x = (maps[p, 2] + maps[p, 4] * v) + (maps[p, 3] + maps[p, 5] * v) * u
+        y = (maps[p, 6] + maps[p, 8] * v) + (maps[p, 7] + maps[p, 9] * v) * u
+        x_low, x_high = min(x_low, x), max(x_high, x)
+        y_low, y_high = min(y_low, y), max(y_high, y)
+    x_low, x_high = x_low - 0.5 - reach_x - EDGE, x_high - 0.5 + reach_x + EDGE
+    y_low, y_high = y_low - 0.5 - reach_y - EDGE, y_high - 0.5 + reach_y + EDGE
+    if not (x_low >= 0 and y_low >= 0 and x_high <= width - 1 and y_high <= height - 1):
+        return False
+    for b in range(mask.shape[0]):
+        for r in range(max(0, int(y_low) - top), min(mask.shape[1], math.ceil(y_high) + 1 - top)):
+            for c in range(max(0, int(x_low) - left), min(mask.shape[2], math.ceil(x_high) + 1 - left)):
+                if not mask[b, r, c]:
+                    return False
+    return True
+
+
+@njit(nogil=True, cache=True)
+def nearest(src, mask, where, windows, maps, out, done):  # type: ignore[no-untyped-def]
+    top, left, height, width, row_out, col_out = where
+    masks = mask.shape[0]
+    for p in range(windows.shape[0]):
+        for i in range(windows[p, 0], windows[p, 1]):
+            v = i + 0.5 - maps[p, 0]
+            xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
+            yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
+            for j in range(windows[p, 2], windows[p, 3]):
+                u = j + 0.5 - maps[p, 1]
+                x, y = xr + xs * u + EDGE, yr + ys * u + EDGE
+                if not (0 <= x < width and 0 <= y < height):
+                    continue
+                r, c = int(y) - top, int(x) - left
+                if masks <= 1:
+                    if masks == 1 and not mask[0, r, c]:
+                        continue
+                    done[0, i - row_out, j - col_out] = True
+                    for b in range(src.shape[0]):
+                        out[b, i - row_out, j - col_out] = src[b, r, c]
+                else:
+                    for b in range(src.shape[0]):
+                        if mask[b, r, c]:
+                            done[b, i - row_out, j - col_out] = True
+                            out[b, i - row_out, j - col_out] = src[b, r, c]
+
+
+@njit(nogil=True, cache=True)
+def bilinear(src, mask, where, windows, maps, out, done, rounds):  # type: ignore[no-untyped-def]
+    top, left, _, _, row_out, col_out = where
+    stride = src.shape[2]
+    flat = src.reshape(src.shape[0], -1)
+    longest = (windows[:, 3] - windows[:, 2]).max()
+    at, across, down, values = np.empty(longest, np.int64), np.empty(longest), np.empty(longest), np.empty(longest)
+    one, below = np.uint64(1), np.uint64(stride)
+    for p in range(windows.shape[0]):
+        if not is_clear(mask, where, windows, maps, p, 1.0, 1.0):
+            bilinear_checked(src, mask, where, windows, maps, out, done, rounds, p)
+            continue
+        first, count = windows[p, 2] - col_out, windows[p, 3] - windows[p, 2]
+        done[:, windows[p, 0] - row_out : windows[p, 1] - row_out, first : first + count] = True
+        for i in range(windows[p, 0], windows[p, 1]):
+            v = i + 0.5 - maps[p, 0]
+            xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
+            yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
+            # Positions, sums and stores in loops of their own: the compiler makes the first and the last one SIMD.
+            for n in range(count):
+                u = n + windows[p, 2] + 0.5 - maps[p, 1]
+                x, y = xr + xs * u - 0.5, yr + ys * u - 0.5
+                c, r = int(x), int(y)
+                across[n], down[n] = x - c, y - r
+                at[n] = (r - top) * stride + (c - left)
+            for b in range(src.shape[0]):
+                plane, line = flat[b], out[b, i - row_out, first : first + count]
+                for n in range(count):
+                    k, fx, fy = np.uint64(at[n]), across[n], down[n]
+                    upper = (1.0 - fx) * plane[k] + fx * plane[k + one]
+                    lower = (1.0 - fx) * plane[k + below] + fx * plane[k + below + one]
+                    values[n] = (1.0 - fy) * upper + fy * lower
+                if rounds:
+                    for n in range(count):
+                        line[n] = np.int32(math.floor(values[n] + 0.5))
+                else:
+                    for n in range(count):
+                        line[n] = values[n]
+
+
+@njit(nogil=True, cache=True)
+def bilinear_checked(src, mask, where, windows, maps, out, done, rounds, p):  # type: ignore[no-untyped-def]
+    """One window whose taps may be outside or invalid. Where all four serve, the sum is that of ``bilinear``, bit for bit."""
+    top, left, height, width, row_out, col_out = where
+    masks = mask.shape[0]
+    weight = np.empty(4)
+    for i in range(windows[p, 0], windows[p, 1]):
+        v = i + 0.5 - maps[p, 0]
+        xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
+        yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
+        for j in range(windows[p, 2], windows[p, 3]):
+            u = j + 0.5 - maps[p, 1]
+            x, y = xr + xs * u, yr + ys * u
+            if not (0 <= x + EDGE < width and 0 <= y + EDGE < height):
+                continue
+            x, y = x - 0.5, y - 0.5
+            c, r = math.floor(x), math.floor(y)
+            fx, fy = x - c, y - r
+            gx, gy = 1.0 - fx, 1.0 - fy
+            total, inside, whole = 0.0, 0.0, True
+            for b in range(src.shape[0]):
+                if b == 0 or masks > 1:
+                    total, inside, whole = 0.0, 0.0, True
+                    for k in range(4):
+                        rk, ck = r + k // 2, c + k % 2
+                        weight[k] = 0.0
+                        if not (0 <= rk < height and 0 <= ck < width):
+                            whole = False
+                            continue
+                        w = (fy if k // 2 else gy) * (fx if k % 2 else gx)
+                        inside += w
+                        if masks > 0 and not mask[b if masks > 1 else 0, rk - top, ck - left]:
+                            whole = False
+                            continue
+                        weight[k] = w
+                        total += w
+                if total < 0.5 * inside or total <= 0.0:
+                    continue
+                if masks > 1 or b == 0:
+                    done[b, i - row_out, j - col_out] = True
+                if whole:
+                    r0, c0 = r - top, c - left
+                    upper = gx * src[b, r0, c0] + fx * src[b, r0, c0 + 1]
+                    lower = gx * src[b, r0 + 1, c0] + fx * src[b, r0 + 1, c0 + 1]
+                    value = gy * upper + fy * lower
+                else:
+                    value = 0.0
+                    for k in range(4):
+                        if weight[k] > 0.0:
+                            value += weight[k] * src[b, r + k // 2 - top, c + k % 2 - left]
+                    value /= total
+                out[b, i - row_out, j - col_out] = math.floor(value + 0.5) if rounds else value
+
+
+@njit(nogil=True, cache=True)
+def weight_of(t, cubic):  # type: ignore[no-untyped-def]
+    """The kernel at a distance of ``t`` of its widths."""
+    if not cubic:
+        return max(0.0, 1.0 - t)
+    if t <= 1.0:
+        return (1.5 * t - 2.5) * t * t + 1.0
+    if t < 2.0:
+        return ((-0.5 * t + 2.5) * t - 4.0) * t + 2.0
+    return 0.0
+
+
+@njit(nogil=True, cache=True)
+def weigh(at, width, size, cubic, weight):  # type: ignore[no-untyped-def]
+    """Weights of the taps around sample index ``at`` that are in [0, size), into ``weight``: first tap, count, their sum."""
+    radius = 2.0 * width if cubic else width
+    first = max(0, math.ceil(at - radius))
+    last = min(size - 1, math.floor(at + radius))
+    total = 0.0
+    for k in range(first, last + 1):
+        w = weight_of(abs(k - at) / width, cubic)
+        weight[k - first] = w
+        total += w
+    return first, last + 1 - first, total
+
+
+@njit(nogil=True, cache=True)
+def weighted(src, mask, where, windows, maps, out, done, widths, cubic, rounds, low, high, finite):  # type: ignore[no-untyped-def]
+    """Any number of separable taps: cubic, and everything that is widened. ``finite``: no infinity, so 0 weighs nothing."""
+    top, left, height, width, row_out, col_out = where
+    masks = mask.shape[0]
+    widest = int(4 * widths.max()) + 4
+    wx, wy = np.empty(widest), np.empty(widest)
+    radius = 2.0 if cubic else 1.0
+    for p in range(windows.shape[0]):
+        taps_x, taps_y = math.floor(2 * radius * widths[p, 0]) + 1, math.floor(2 * radius * widths[p, 1]) + 1
+        fits = finite and taps_x <= src.shape[2] and taps_y <= src.shape[1]
+        if fits and is_clear(mask, where, windows, maps, p, radius * widths[p, 0] + 1, radius * widths[p, 1] + 1):
+            weighted_clear(src, where, windows[p], maps[p], out, widths[p], cubic, rounds, low, high)
+            rows = slice(windows[p, 0] - row_out, windows[p, 1] - row_out)
+            done[:, rows, windows[p, 2] - col_out : windows[p, 3] - col_out] = True
+            continue
+        for i in range(windows[p, 0], windows[p, 1]):
+            v = i + 0.5 - maps[p, 0]
+            xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
+            yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
+            for j in range(windows[p, 2], windows[p, 3]):
+                u = j + 0.5 - maps[p, 1]
+                x, y = xr + xs * u, yr + ys * u
+                if not (0 <= x + EDGE < width and 0 <= y + EDGE < height):
+                    continue
+                c, nx, sum_x = weigh(x - 0.5, widths[p, 0], width, cubic, wx)
+                r, ny, sum_y = weigh(y - 0.5, widths[p, 1], height, cubic, wy)
+                c -= left
+                r -= top
+                inside, total, whole = sum_x * sum_y, 0.0, True
+                for b in range(src.shape[0]):
+                    band_mask = b if masks > 1 else 0
+                    if masks > 0 and (b == 0 or masks > 1):
+                        whole, total = True, 0.0
+                        for m in range(ny):
+                            for n in range(nx):
+                                if mask[band_mask, r + m, c + n]:
+                                    total += wy[m] * wx[n]
+                                else:
+                                    whole = False
+                    value = 0.0
+                    if whole:
+                        for m in range(ny):
+                            line = 0.0
+                            for n in range(nx):
+                                line += wx[n] * src[b, r + m, c + n]
+                            value += wy[m] * line
+                        value /= inside
+                    elif total < 0.5 * inside:
+                        continue
+                    else:
+                        for m in range(ny):
+                            for n in range(nx):
+                                if mask[band_mask, r + m, c + n]:
+                                    value += wy[m] * wx[n] * src[b, r + m, c + n]
+                        value /= total
+                    if masks > 1 or b == 0:
+                        done[b, i - row_out, j - col_out] = True
+                    if rounds:
+                        value = min(max(math.floor(value + 0.5), low), high)
+                    out[b, i - row_out, j - col_out] = value
+
+
+@njit(nogil=True, cache=True)
+def weigh_line(first, at, width, cubic, weights, total):  # type: ignore[no-untyped-def]
+    """Weights of the taps ``first[n] + k`` around the sample indices ``at[n]``, and their sums, for a line of samples."""
+    total[:] = 0.0
+    for k in range(weights.shape[0]):
+        if cubic:
+            for n in range(at.size):
+                weights[k, n] = weight_of(abs((first[n] + k) - at[n]) / width, True)
+        else:
+            for n in range(at.size):
+                weights[k, n] = max(0.0, 1.0 - abs((first[n] + k) - at[n]) / width)
+        for n in range(at.size):
+            total[n] += weights[k, n]
+
+
+@njit(nogil=True, cache=True)
+def weighted_clear(src, where, window, m, out, widths, cubic, rounds, low, high):  # type: ignore[no-untyped-def]
+    """One window whose taps, and one pixel around them, are all valid: the sums of ``weighted``, bit for bit, but faster.
+
+    Every pixel takes the same number of taps, some of weight 0, so that weights are computed for a line of pixels at once
+    and shared by all bands.
+    """
+    top, left, _, _, row_out, col_out = where
+    stride, bottom, right = src.shape[2], top + src.shape[1], left + src.shape[2]
+    flat = src.reshape(src.shape[0], -1)
+    radius = 2.0 if cubic else 1.0
+    reach_x, reach_y = radius * widths[0], radius * widths[1]
+    nx, ny = math.floor(2.0 * reach_x) + 1, math.floor(2.0 * reach_y) + 1
+    first, count = window[2] - col_out, window[3] - window[2]
+    at, values = np.empty(count, np.int64), np.empty(count)
+    at_x, at_y, first_x, first_y = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+    sum_x, sum_y = np.empty(count), np.empty(count)
+    wx, wy = np.empty((nx, count)), np.empty((ny, count))
+    one, two, below = np.uint64(1), np.uint64(2), np.uint64(stride)
+    for i in range(window[0], window[1]):
+        v = i + 0.5 - m[0]
+        xr, xs = m[2] + m[4] * v, m[3] + m[5] * v
+        yr, ys = m[6] + m[8] * v, m[7] + m[9] * v
+        for n in range(count):
+            u = n + window[2] + 0.5 - m[1]
+            x, y = xr + xs * u - 0.5, yr + ys * u - 0.5
+            # Never beyond the block: a tap more on the left weighs 0.
+            c = min(math.ceil(x - reach_x), right - nx)
+            r = min(math.ceil(y - reach_y), bottom - ny)
+            at[n] = (int(r) - top) * stride + (int(c) - left)
+            at_x[n], at_y[n], first_x[n], first_y[n] = x, y, c, r
+        weigh_line(first_x, at_x, widths[0], cubic, wx, sum_x)
+        weigh_line(first_y, at_y, widths[1], cubic, wy, sum_y)
+        for b in range(src.shape[0]):
+            plane, line = flat[b], out[b, i - row_out, first : first + count]
+            if nx == 3 and ny == 3:
+                for n in range(count):
+                    k = np.uint64(at[n])
+                    upper = wx[0, n] * plane[k] + wx[1, n] * plane[k + one] + wx[2, n] * plane[k + two]
+                    k += below
+                    middle = wx[0, n] * plane[k] + wx[1, n] * plane[k + one] + wx[2, n] * plane[k + two]
+                    k += below
+                    lower = wx[0, n] * plane[k] + wx[1, n] * plane[k + one] + wx[2, n] * plane[k + two]
+                    values[n] = wy[0, n] * upper + wy[1, n] * middle + wy[2, n] * lower
+            else:
+                for n in range(count):
+                    value = 0.0
+                    for row in range(ny):
+                        k = np.uint64(at[n]) + np.uint64(row) * below
+                        of_row = 0.0
+                        for col in range(nx):
+                            of_row += wx[col, n] * plane[k + np.uint64(col)]
+                        value += wy[row, n] * of_row
+                    values[n] = value
+            if rounds:
+                for n in range(count):
+                    line[n] = np.int32(min(max(math.floor(values[n] / (sum_x[n] * sum_y[n]) + 0.5), low), high))
+            else:
+                for n in range(count):
+                    line[n] = values[n] / (sum_x[n] * sum_y[n])
