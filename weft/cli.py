@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +21,7 @@ from rich.table import Table
 from . import Raster, __version__, from_json
 from . import open as open_raster
 from .demo import run_demo
+from .geometry import Resampling
 from .graph.errors import ArgumentError, SourceError, WeftError
 from .html import facts
 from .progress import progress, quiet
@@ -38,7 +40,7 @@ BoundsCrs = Annotated[str | None, typer.Option(help="CRS of --bounds; the image'
 Window = Annotated[str | None, typer.Option(metavar="R0,R1,C0,C1", help="Keep these rows and columns (half-open).")]
 Crs = Annotated[str | None, typer.Option("--crs", help="Reproject to this CRS, such as EPSG:3857.")]
 Resolution = Annotated[str | None, typer.Option(metavar="X[,Y]", help="Pixel size in units of the target CRS.")]
-Resampling = Annotated[str, typer.Option(help="nearest, bilinear or cubic.")]
+ResamplingName = Annotated[Resampling, typer.Option("--resampling", help="How values between pixels are found.")]
 Stretch = Annotated[str | None, typer.Option(metavar="LO,HI", help="Stretch between two percentiles to uint8.")]
 Dra = Annotated[bool, typer.Option("--dra", help="Dynamic range adjustment to uint8.")]
 Dtype = Annotated[str | None, typer.Option(help="Data type of the result.")]
@@ -57,7 +59,7 @@ class Chain:
     window: str | None
     crs: str | None
     resolution: str | None
-    resampling: str
+    resampling: Resampling
     stretch: str | None
     dra: bool
     dtype: str | None
@@ -103,7 +105,7 @@ def info(path: Source, as_json: Annotated[bool, typer.Option("--json", help="As 
     """Say what a file holds, from its header alone."""
     raster = open_raster(path)
     if as_json:
-        print(json.dumps(_described(path, raster), indent=2, default=str))
+        print(json.dumps(_described(path, raster), indent=2))
         return
     table = Table(title=path, title_justify="left", show_header=False, box=None)
     shape = " x ".join(map(str, raster.shape))
@@ -121,7 +123,7 @@ def explain(
     window: Window = None,
     crs: Crs = None,
     resolution: Resolution = None,
-    resampling: Resampling = "bilinear",
+    resampling: ResamplingName = "bilinear",
     stretch: Stretch = None,
     dra: Dra = False,
     dtype: Dtype = None,
@@ -144,7 +146,7 @@ def convert(
     window: Window = None,
     crs: Crs = None,
     resolution: Resolution = None,
-    resampling: Resampling = "bilinear",
+    resampling: ResamplingName = "bilinear",
     stretch: Stretch = None,
     dra: Dra = False,
     dtype: Dtype = None,
@@ -188,9 +190,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(app(args=given, prog_name="weft", standalone_mode=False))
     try:
         code = app(args=given, prog_name="weft", standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
-        print("interrupted", file=sys.stderr)
-        code = 130
     except Exception as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         code = 2
@@ -232,7 +231,7 @@ def _chunk_shape(text: str | None) -> tuple[int, int] | None:
 
 
 def _described(path: str, raster: Raster) -> dict[str, Any]:
-    return {
+    described = {
         "path": path,
         "shape": raster.shape,
         "dtype": str(raster.dtype),
@@ -241,12 +240,21 @@ def _described(path: str, raster: Raster) -> dict[str, Any]:
         "transform": raster.transform[:6],
         "bounds": raster.bounds,
         "resolution": raster.resolution,
-        "nodata": str(raster.nodata) if _is_odd(raster.nodata) else raster.nodata,
+        "nodata": raster.nodata,
         "tile": raster.node.meta.tile,
-        "attrs": dict(raster.attrs),
+        "attrs": raster.attrs,
     }
+    return {name: _plain(value) for name, value in described.items()}
 
 
-def _is_odd(value: Any) -> bool:
-    """Whether JSON has no number for it: NaN, infinities, complex."""
-    return isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value))
+def _plain(value: Any) -> Any:
+    """``value`` as JSON has it; text for what JSON has no form for: NaN, infinities, complex numbers, objects."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 from .graph.run import Progress
 from .raster import Raster
 from .reading import open
-from .scene import write_scene
+from .scene import checked_size, write_scene
 
 _COLOURS = ("red", "green", "blue")
 _PREVIEW = 1024  # pixels along the longer side
@@ -53,7 +53,7 @@ def run_demo(scene: str | None, size: int, out: Path, say: Callable[[str], objec
 
 def own_scene(out: Path, size: int, say: Callable[[str], object]) -> Path:
     """The scene that weft writes, written only if it is not there yet."""
-    path = out / f"scene-{size}.tif"
+    path = out / f"scene-{checked_size(size)}.tif"
     if not path.exists():
         say(f"writing a scene of {size} x {size} pixels to {path}")
         write_scene(path, size)

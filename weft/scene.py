@@ -59,9 +59,7 @@ def write_scene(path: str | Path, size: int = 4096, *, seed: int = 7) -> Path:
     SinkError
         The folder cannot be written.
     """
-    if size < MIN_SIZE:
-        raise ArgumentError(f"a scene has at least {MIN_SIZE} pixels a side; got {size}")
-    path = Path(path)
+    path, size = Path(path), checked_size(size)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".scene-") as folder:
@@ -82,6 +80,13 @@ def write_scene(path: str | Path, size: int = 4096, *, seed: int = 7) -> Path:
     except (OSError, rasterio.errors.RasterioError) as error:
         raise SinkError(f"cannot write the scene {path}: {error}") from error
     return path
+
+
+def checked_size(size: int) -> int:
+    """``size``, or ArgumentError where a scene cannot be so small."""
+    if size < MIN_SIZE:
+        raise ArgumentError(f"a scene has at least {MIN_SIZE} pixels a side; got {size}")
+    return size
 
 
 def scene_block(row0: int, col0: int, rows: int, cols: int, *, size: int, seed: int = 7) -> np.ndarray:
@@ -277,7 +282,7 @@ def _ground(pixel: np.ndarray, x: float, y: float, height: float, relief: float,
         else:
             _blend(pixel, 0.7 * built, 600.0, 740.0, 400.0, 2400.0)  # gardens and streets
     scree = max(_step(0.5, 0.85, slope + 0.15 * fine), _step(1500.0, 1850.0, height + 200 * patches + 120 * fine))
-    _blend(pixel, scree, 1080 + 420 * fine, 1000 + 380 * fine, 900 + 330 * fine, 1500 + 500 * fine)
+    _blend(pixel, scree, 1180 + 440 * fine, 1060 + 390 * fine, 740 + 290 * fine, 1500 + 500 * fine)
     snow = _step(1750.0, 2000.0, height + 260 * patches + 110 * fine - 500 * max(0.0, slope - 0.55))
     _blend(pixel, snow, 7600 + 500 * fine, 7700 + 500 * fine, 7900 + 500 * fine, 6600 + 400 * fine)
 
