@@ -176,12 +176,12 @@ def weight_of(t, cubic):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def weigh(at, width, size, cubic, weight):  # type: ignore[no-untyped-def]
     """Weights of the taps around sample index ``at`` that are in [0, size), into ``weight``: first tap, count, their sum."""
-    radius = 2.0 * width if cubic else width
+    radius, narrow = 2.0 * width if cubic else width, 1.0 / width
     first = max(0, math.ceil(at - radius))
     last = min(size - 1, math.floor(at + radius))
     total = 0.0
     for k in range(first, last + 1):
-        w = weight_of(abs(k - at) / width, cubic)
+        w = weight_of(abs(k - at) * narrow, cubic)
         weight[k - first] = w
         total += w
     return first, last + 1 - first, total
@@ -234,7 +234,7 @@ def weighted(src, mask, where, windows, maps, out, done, widths, cubic, rounds, 
                             for n in range(nx):
                                 line += wx[n] * src[b, r + m, c + n]
                             value += wy[m] * line
-                        value /= inside
+                        value *= 1.0 / inside
                     elif total < 0.5 * inside:
                         continue
                     else:
@@ -253,14 +253,15 @@ def weighted(src, mask, where, windows, maps, out, done, widths, cubic, rounds, 
 @njit(nogil=True, cache=True)
 def weigh_line(first, at, width, cubic, weights, total):  # type: ignore[no-untyped-def]
     """Weights of the taps ``first[n] + k`` around the sample indices ``at[n]``, and their sums, for a line of samples."""
+    narrow = 1.0 / width
     total[:] = 0.0
     for k in range(weights.shape[0]):
         if cubic:
             for n in range(at.size):
-                weights[k, n] = weight_of(abs((first[n] + k) - at[n]) / width, True)
+                weights[k, n] = weight_of(abs((first[n] + k) - at[n]) * narrow, True)
         else:
             for n in range(at.size):
-                weights[k, n] = max(0.0, 1.0 - abs((first[n] + k) - at[n]) / width)
+                weights[k, n] = max(0.0, 1.0 - abs((first[n] + k) - at[n]) * narrow)
         for n in range(at.size):
             total[n] += weights[k, n]
 
@@ -281,7 +282,7 @@ def weighted_clear(src, where, window, m, out, widths, cubic, rounds, low, high)
     first, count = window[2] - col_out, window[3] - window[2]
     at, values = np.empty(count, np.int64), np.empty(count)
     at_x, at_y, first_x, first_y = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
-    sum_x, sum_y = np.empty(count), np.empty(count)
+    sum_x, sum_y, share = np.empty(count), np.empty(count), np.empty(count)
     wx, wy = np.empty((nx, count)), np.empty((ny, count))
     one, two, below = np.uint64(1), np.uint64(2), np.uint64(stride)
     for i in range(window[0], window[1]):
@@ -298,6 +299,8 @@ def weighted_clear(src, where, window, m, out, widths, cubic, rounds, low, high)
             at_x[n], at_y[n], first_x[n], first_y[n] = x, y, c, r
         weigh_line(first_x, at_x, widths[0], cubic, wx, sum_x)
         weigh_line(first_y, at_y, widths[1], cubic, wy, sum_y)
+        for n in range(count):
+            share[n] = 1.0 / (sum_x[n] * sum_y[n])
         for b in range(src.shape[0]):
             plane, line = flat[b], out[b, i - row_out, first : first + count]
             if nx == 3 and ny == 3:
@@ -321,7 +324,7 @@ def weighted_clear(src, where, window, m, out, widths, cubic, rounds, low, high)
                     values[n] = value
             if rounds:
                 for n in range(count):
-                    line[n] = np.int32(min(max(math.floor(values[n] / (sum_x[n] * sum_y[n]) + 0.5), low), high))
+                    line[n] = np.int32(min(max(math.floor(values[n] * share[n] + 0.5), low), high))
             else:
                 for n in range(count):
-                    line[n] = values[n] / (sum_x[n] * sum_y[n])
+                    line[n] = values[n] * share[n]
