@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from .errors import ArgumentError
 from .grid import Region
 from .node import Meta
@@ -38,9 +40,9 @@ def choose_chunks(meta: Meta, chunks: Any = None, *, side: int = TARGET_SIDE) ->
     if chunks is None or chunks == "auto":
         height, width = _joined_tiles(meta, side)
         return _regular(rows, height), _regular(cols, width)
-    if isinstance(chunks, int):
+    if isinstance(chunks, (int, np.integer)):
         return _axis(rows, chunks), _axis(cols, chunks)
-    sizes = tuple(chunks)
+    sizes = tuple(chunks) if isinstance(chunks, (tuple, list)) else ()
     if len(sizes) == 3:
         sizes = sizes[1:]
     if len(sizes) != 2:
@@ -63,17 +65,23 @@ def _joined_tiles(meta: Meta, side: int) -> tuple[int, int]:
     pixel_bytes = max(1, len(meta.bands) * max(meta.dtype.itemsize, 4))
     side = max(64, min(side, math.isqrt(TARGET_BYTES // pixel_bytes)))
     height, width = meta.tile
-    return max(1, side // height) * height, max(1, side // width) * width
+    width *= max(1, side // width)
+    side = min(side, TARGET_BYTES // (pixel_bytes * min(width, meta.grid.shape[1])))  # tiles may be strips as wide as the image
+    return max(1, side // height) * height, width
 
 
 def _axis(length: int, sizes: Any) -> tuple[int, ...]:
     if isinstance(sizes, (tuple, list)):
-        if sum(sizes) != length or any(size < 1 for size in sizes):
+        if not all(_is_whole(size) and size > 0 for size in sizes) or sum(sizes) != length:
             raise ArgumentError(f"chunks {tuple(sizes)} do not add up to the {length} pixels of the axis")
         return tuple(int(size) for size in sizes)
-    if not isinstance(sizes, int) or sizes == 0 or sizes < -1:
+    if not _is_whole(sizes) or sizes == 0 or sizes < -1:
         raise ArgumentError(f"a chunk size is a whole number above 0, or -1 for the whole axis; got {sizes!r}")
-    return _regular(length, length if sizes == -1 else sizes)
+    return _regular(length, length if sizes == -1 else int(sizes))
+
+
+def _is_whole(size: Any) -> bool:
+    return isinstance(size, (int, np.integer)) and not isinstance(size, bool)
 
 
 def _regular(length: int, size: int) -> tuple[int, ...]:

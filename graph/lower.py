@@ -45,11 +45,12 @@ class Lowered:
 
 
 class Runner:
-    """What every task of a layer does; pickled once per graph."""
+    """What every task of a layer does; pickled once per graph. ``finish`` is handed the first ``handed`` tables too."""
 
-    def __init__(self, program: Program, finish: Finish, tables: Sequence[Node]) -> None:
+    def __init__(self, program: Program, finish: Callable[..., Any], tables: Sequence[Node], handed: int = 0) -> None:
         self.program = program
         self.finish = finish
+        self.handed = handed
         self.tables = tuple((node.token, node.meta.grid.region) for node in tables)
 
     def __call__(self, slices: Sequence[slice], *values: Any) -> Any:
@@ -59,7 +60,7 @@ class Runner:
         given = {token: Piece(box, block) for (token, box), block in zip(self.tables, values, strict=False)}
         for token, regions, data, valid in values[len(self.tables) :]:
             given[token] = _assembled(self.program, token, regions, data, valid)
-        return self.finish(evaluate(self.program, region, given), region)
+        return self.finish(evaluate(self.program, region, given), region, *values[: self.handed])
 
 
 def lower(
@@ -171,13 +172,22 @@ class _Builder:
             self._kept[stage.node.token] = _Kept(stage.node, name, stage.chunks, None)
 
     def layer(
-        self, name: str, program: Program, finish: Finish, chunks: Chunks, keys_at: dict[tuple[int, int], Key] | None = None
+        self,
+        name: str,
+        program: Program,
+        finish: Callable[..., Any],
+        chunks: Chunks,
+        keys_at: dict[tuple[int, int], Key] | None = None,
+        handed: tuple[Node, ...] = (),
     ) -> str:
-        """A layer of one task per chunk; its keys are (name, 0, i, j) unless ``keys_at`` names others."""
-        tables = [node for node in program.nodes if node.token in self.tables]
+        """A layer of one task per chunk; its keys are (name, 0, i, j) unless ``keys_at`` names others.
+
+        ``finish`` gets the tables ``handed`` after the block and its region.
+        """
+        tables = [*handed, *(node for node in program.nodes if node.token in self.tables and node not in handed)]
         chunked = [kept for node in program.nodes if (kept := self._chunks_of(node)) is not None]
         runner = f"{name}-plan"
-        self._add(runner, MaterializedLayer({runner: DataNode(runner, Runner(program, finish, tables))}), set())
+        self._add(runner, MaterializedLayer({runner: DataNode(runner, Runner(program, finish, tables, len(handed)))}), set())
         keys = [self.tables[node.token] for node in tables]
         depends = {runner, *(_layer_name(key) for key in keys), *(layer for kept in chunked for layer in kept.layers)}
         if chunked or keys_at is not None:
@@ -204,35 +214,20 @@ class _Builder:
         node, chunks = stage.node, stage.chunks
         assert isinstance(node, Reduction)
         assert chunks is not None
-        extra = [self.tables[table.token] for table in node.inputs[1:]]
-        partial = self._partials(name, stage, extra)
+        partial = self.layer(f"{name}-partial", stage.program, PartialState(node), chunks, handed=node.inputs[1:])
+        owner = f"{name}-node"
         states: list[Key] = [(partial, 0, i, j) for (i, j), _ in chunk_regions(chunks)]
-        tasks: dict[Key, Any] = {}
+        tasks: dict[Key, Any] = {owner: DataNode(owner, node)}
         level = 0
         while len(states) > _FAN_IN:
             groups = [states[k : k + _FAN_IN] for k in range(0, len(states), _FAN_IN)]
             states = [(f"{name}-tree", level, k) for k in range(len(groups))]
             for key, group in zip(states, groups, strict=True):
-                tasks[key] = Task(key, node.combine, List(*map(TaskRef, group)))
+                tasks[key] = Task(key, _combined, TaskRef(owner), List(*map(TaskRef, group)))
             level += 1
-        tasks[name] = Task(name, _finished, node, List(*map(TaskRef, states)))
+        tasks[name] = Task(name, _finished, TaskRef(owner), List(*map(TaskRef, states)))
         self._add(name, MaterializedLayer(tasks), {partial})
         return name
-
-    def _partials(self, name: str, stage: Stage, extra: list[Key]) -> str:
-        node, chunks = stage.node, stage.chunks
-        assert isinstance(node, Reduction)
-        assert chunks is not None
-        if not extra:
-            return self.layer(f"{name}-partial", stage.program, PartialState(node), chunks)
-        blocks = self.layer(f"{name}-image", stage.program, whole_block, chunks)
-        partial = f"{name}-partial"
-        tasks = {}
-        for (i, j), _ in chunk_regions(chunks):
-            key = (partial, 0, i, j)
-            tasks[key] = Task(key, _partial_with_tables, node, TaskRef((blocks, 0, i, j)), *map(TaskRef, extra))
-        self._add(partial, MaterializedLayer(tasks), {blocks, *(_layer_name(key) for key in extra)})
-        return partial
 
     def _chunks_of(self, node: Node) -> _Kept | None:
         if node.token in self._kept or not isinstance(node, ChunkedSource):
@@ -352,9 +347,9 @@ class PartialState:
 
     node: Node
 
-    def __call__(self, block: Block, region: Region) -> Any:
+    def __call__(self, block: Block, region: Region, *tables: Block) -> Any:
         assert isinstance(self.node, Reduction)
-        return self.node.partial((block,))
+        return self.node.partial((block, *tables))
 
     def __dask_tokenize__(self) -> Any:
         return "PartialState", self.node.token
@@ -364,8 +359,8 @@ def _run(runner: Runner, slices: Sequence[slice], *values: Any) -> Any:
     return runner(slices, *values)
 
 
-def _partial_with_tables(node: Reduction, block: Block, *tables: Block) -> Any:
-    return node.partial((block, *tables))
+def _combined(node: Reduction, states: list[Any]) -> Any:
+    return node.combine(states)
 
 
 def _finished(node: Reduction, states: list[Any]) -> Block:

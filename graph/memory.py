@@ -58,11 +58,12 @@ def _peak(program: Program, region: Region) -> Projection:
     live, peak = 0, Projection(0, program.root)
     for i, node in enumerate(program.nodes):
         pixel = _pixel_bytes(node)
+        workspace = 0.0 if node.token in program.given else node.workspace
         for use in uses[i]:
             size = use.region.size * pixel
             live += size
             held[i, use.region] = size
-            now = live + int(use.region.size * node.workspace)
+            now = live + int(use.region.size * workspace)
             if now > peak.bytes:
                 peak = Projection(now, node)
             for child, need in zip(program.inputs[i], use.needs, strict=True):
@@ -70,7 +71,7 @@ def _peak(program: Program, region: Region) -> Projection:
                     continue
                 supplier = covering(uses[child], need)
                 supplier.consumers -= 1
-                if supplier.consumers == 0:
+                if supplier.consumers == 0 and program.nodes[child].token not in program.given:
                     live -= held.pop((child, supplier.region))
     return peak
 

@@ -63,6 +63,8 @@ def optimize(root: Node, mode: Mode = "default") -> Optimized:
             stack.pop()
             continue
         if node.token in became:
+            if became[node.token].token not in done:  # it is an input of what replaces it
+                raise PlanError(f"optimizer: {node!r} came back after {fired[-1].rule!r}; a rule wraps what it replaces")
             done[node.token] = done[became[node.token].token]
             stack.pop()
             continue

@@ -168,12 +168,14 @@ def _barriers(root: Node, chunks: Chunks) -> dict[str, tuple[str, str]]:
     for node in order:
         if node.inputs and node.token not in tables and all(child.token in tables for child in node.inputs):
             tables.add(node.token)
-    used_by_images = {child.token for node in order if node.token not in tables for child in node.inputs}
+    # An image's task and a statistic's partial are handed their tables; other tables compute what they need of each other.
+    handed = {child.token for node in order if node.token not in tables for child in node.inputs}
+    handed |= {child.token for node in order if isinstance(node, Reduction) for child in node.inputs[1:]}
     barriers: dict[str, tuple[str, str]] = {}
     for node in order:
         if isinstance(node, Reduction):
             barriers[node.token] = ("statistic", "needs the whole image")
-        elif node.token in tables and node.token in used_by_images:
+        elif node.token in tables and node.token in handed:
             barriers[node.token] = ("table", "the same for every task")
     for node, times in _recomputed(root, chunks, frozenset(barriers)):
         barriers[node.token] = ("chunks", f"neighbouring tasks would compute it {times:.1f} times")
