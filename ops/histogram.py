@@ -217,7 +217,7 @@ def histogram(
     raster: Node,
     *,
     bins: int | None = None,
-    range: tuple[float, float] | None = None,  # noqa: A002  numpy's word
+    range: tuple[float, float] | None = None,
     approximate: bool = True,
 ) -> Node:
     """Counts per bin of every band.
