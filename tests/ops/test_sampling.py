@@ -134,13 +134,17 @@ def test_any_matrix_equals_the_sum_by_hand(by_hand, matrix, resampling, antialia
 @pytest.mark.parametrize("resampling", RESAMPLINGS)
 @pytest.mark.parametrize("scale", [0.7, 1.0, 3.1])
 @pytest.mark.parametrize("masked", [None, 0.02, 0.5])
-def test_tiles_of_any_size_are_bit_equal_to_the_whole(resampling, scale, masked):
+@pytest.mark.parametrize("turned", [False, True])
+def test_tiles_of_any_size_are_bit_equal_to_the_whole(resampling, scale, masked, turned):
     rng = np.random.default_rng(7)
     pixels = rng.normal(size=(2, 90, 110)).astype(np.float32)
     valid = None if masked is None else rng.random((1, 90, 110)) >= masked
     if valid is not None:
         valid[:, :45] = True  # a half where the mask has nothing to say
-    matrix = tuple(v * scale if k % 3 != 2 else v * 5 for k, v in enumerate(TURNED))
+    if turned:
+        matrix = tuple(v * scale if k % 3 != 2 else v * 5 for k, v in enumerate(TURNED))
+    else:
+        matrix = (0.97 * scale, 0, 3.3, 0, -0.83 * scale, 87)
     shape = (100, 97)
     full = run(pixels, valid, matrix, shape, resampling, antialias=True)
     for size in (13, 64, 71):
@@ -149,8 +153,27 @@ def test_tiles_of_any_size_are_bit_equal_to_the_whole(resampling, scale, masked)
                 tile = Region(row, min(row + size, shape[0]), col, min(col + size, shape[1]))
                 part = run(pixels, valid, matrix, shape, resampling, antialias=True, region=tile)
                 assert np.array_equal(part.data, full.data[:, tile.rows, tile.cols], equal_nan=True)
+                whole_valid = np.ones((1, *shape), bool) if full.valid is None else full.valid
                 part_valid = np.ones((1, *tile.shape), bool) if part.valid is None else part.valid
-                assert np.array_equal(part_valid, full.valid[:, tile.rows, tile.cols])
+                assert np.array_equal(part_valid, whole_valid[:, tile.rows, tile.cols])
+
+
+@pytest.mark.parametrize("resampling", ["bilinear", "cubic"])
+@pytest.mark.parametrize("matrix", [(2.0, 0, 0.25, 0, -1.7, 88), (1.9, 0.4, -20, -0.4, 1.9, 9)])
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_values_that_are_not_finite_stay_where_they_are_in_any_tiling(by_hand, resampling, matrix, odd):
+    pixels = np.random.default_rng(2).normal(size=(1, 90, 110)).astype(np.float32)
+    pixels[0, 30:60:7, 20:90:5] = odd
+    valid = np.random.default_rng(3).random((1, 90, 110)) > 0.001
+    for mask in (None, valid):
+        full = run(pixels, mask, matrix, (50, 52), resampling, antialias=True)
+        for row in range(0, 50, 9):
+            for col in range(0, 52, 11):
+                tile = Region(row, min(row + 9, 50), col, min(col + 11, 52))
+                part = run(pixels, mask, matrix, (50, 52), resampling, antialias=True, region=tile)
+                assert np.array_equal(part.data, full.data[:, tile.rows, tile.cols], equal_nan=True)
+        clean = np.isfinite(full.data).mean()
+        assert 0.05 < clean < 0.98
 
 
 def test_whole_image_valid_to_its_corners():

@@ -288,3 +288,11 @@ def test_reduced_and_select(image, whole):
     assert node.reduced(1.0) is None
     few = node.select((2, 0))
     assert np.array_equal(whole(few).data, whole(node).data[[2, 0]], equal_nan=True)
+
+
+def test_another_planet_is_warped_on_its_own_terms(image, whole):
+    mars = Grid((60, 80), (0.05, 0, 10, 0, -0.05, 20), "IAU_2015:49900")
+    node = warp(image(np.ones((1, 60, 80)), mars), "IAU_2015:49910")
+    assert mask_of(whole(node)).mean() > 0.9
+    with pytest.raises(CRSError, match="no transformation"):
+        warp(image(np.ones((1, 60, 80)), mars), "EPSG:3857")
