@@ -17,7 +17,8 @@ from ..graph.errors import ArgumentError, GridError
 from ..graph.grid import EMPTY, Grid, Region
 from ..graph.node import Meta, Node, operation, rule, verb
 from .coordinates import Matrix, affine_need, affine_patches
-from .sampling import EDGE, WIDEN_FROM, check_resampling, sample
+from .sampling import WIDEN_FROM, check_resampling, sample
+from .sampling_loops import EDGE
 
 __all__ = ["affine"]
 
