@@ -224,7 +224,7 @@ def _limits(dtype: np.dtype) -> tuple[float, float]:
 
 
 @njit(nogil=True, cache=True)
-def _upright(src, mask, where, windows, maps, out, done, widths, cubic, rounds, low, high):
+def _upright(src, mask, where, windows, maps, out, done, widths, cubic, rounds, low, high):  # type: ignore[no-untyped-def]
     """Sample the windows whose x depends on the column alone, y on the row alone, all taps valid; True for those left over."""
     top, left, height, width, row_out, col_out = where
     radius = 2.0 if cubic else 1.0
