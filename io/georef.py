@@ -72,11 +72,11 @@ def transform_of(
     own = Affine(step_x, 0.0, float(x[0]) - step_x / 2, 0.0, step_y, float(y[0]) - step_y / 2)
     if stored is None:
         return own
-    col, row = ~stored * (own.c, own.f)
-    exact = stored * Affine.translation(round(col), round(row))
+    col, row = ~stored @ (own.c, own.f)
+    exact = stored @ Affine.translation(round(col), round(row))
     rows, cols = shape
     drift = max(
-        abs((exact * corner)[axis] - (own * corner)[axis]) / abs((step_x, step_y)[axis])
+        abs((exact @ corner)[axis] - (own @ corner)[axis]) / abs((step_x, step_y)[axis])
         for corner in ((0, 0), (cols, rows))
         for axis in (0, 1)
     )

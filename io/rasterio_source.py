@@ -96,7 +96,7 @@ class RasterioSource(TiledSource):
                 raise SourceError(f"{shown(self.uri)}: has changed since it was opened; open it again")
             window = Window(region.col0, region.row0, region.shape[1], region.shape[0])
             extra = self._alpha_to_read()
-            data = dataset.read([*self.bands, *extra], window=window, out_dtype=self.meta.dtype)
+            data = self._pixels(dataset, [*self.bands, *extra], window)
             alpha = data[-1] if extra else None
             data = data[: len(self.bands)]
             return Block(data, self._valid(dataset, window, data, alpha))
@@ -149,6 +149,12 @@ class RasterioSource(TiledSource):
         if self.override is not None:
             return self.override
         return band.nodata if band.mask == "nodata" else None
+
+    def _pixels(self, dataset: DatasetReader, bands: list[int], window: Window) -> np.ndarray:
+        if len({self.header.bands[b - 1].dtype for b in bands}) == 1:
+            return dataset.read(bands, window=window, out_dtype=self.meta.dtype)
+        # rasterio reads bands of one type at a time.
+        return np.stack([dataset.read(b, window=window).astype(self.meta.dtype) for b in bands])
 
     def _alpha_to_read(self) -> tuple[int, ...]:
         """The alpha band, where validity hangs on it."""

@@ -10,7 +10,7 @@ from ..graph.errors import ArgumentError
 from ..graph.node import Node, as_dtype
 from ..ops.common import unique_names
 from .array import from_array
-from .georef import geotransform, spatial_axes, transform_of
+from .georef import X_NAMES, Y_NAMES, geotransform, spatial_axes, transform_of
 from .validity import nodata_of
 
 if TYPE_CHECKING:
@@ -72,16 +72,14 @@ def from_xarray(dataarray: xr.DataArray) -> Node:
 
 def _axes(dataarray: Any, dims: list[str], where: str) -> tuple[int, int, int | None]:
     """Axes by the names weft knows, else by what rioxarray makes of attributes and CF conventions."""
+    from rioxarray.exceptions import RioXarrayError
+
     try:
-        return spatial_axes(dims, where)
-    except ArgumentError:
-        try:
-            named = {dataarray.rio.y_dim: "y", dataarray.rio.x_dim: "x"}
-        except Exception as error:
-            if type(error).__module__.split(".")[0] != "rioxarray":
-                raise
-            named = {}
-        return spatial_axes([named.get(dim, f"[{dim}]") for dim in dims] if named else dims, where)
+        named = {dataarray.rio.y_dim: "y", dataarray.rio.x_dim: "x"}
+    except RioXarrayError:
+        named = {}
+    known = {dim.lower() for dim in dims} & set(X_NAMES), {dim.lower() for dim in dims} & set(Y_NAMES)
+    return spatial_axes(dims if all(known) else [named.get(dim, dim) for dim in dims], where)
 
 
 def _stored_transform(dataarray: Any) -> Any:
