@@ -141,4 +141,4 @@ def concat(rasters: Iterable[H], *, bands: Sequence[str] | None = None) -> H:
     if not given:
         raise ArgumentError("concat needs at least one raster")
     names = None if bands is None else ((bands,) if isinstance(bands, str) else tuple(bands))
-    return given[0].with_node(Concat(tuple(raster.node for raster in given), names))
+    return given[0].with_node(Concat(tuple(raster.node for raster in given), names))  # type: ignore[no-any-return]
