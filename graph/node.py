@@ -179,15 +179,21 @@ class Node:
 
     def reduced(self, factor: float) -> Node | None:
         """This image on a cheaper grid over the same ground, at most ``factor`` times coarser on either axis."""
-        if not self.is_pointwise or not self.inputs:
-            return None
-        coarse = [node.reduced(factor) for node in self.inputs]
-        if any(node is None for node in coarse):
-            return None
-        nodes = [node for node in coarse if node is not None]
-        if any(not node.meta.grid.same_pixels(nodes[0].meta.grid) for node in nodes):
-            return None
-        return self.with_inputs(nodes)
+        coarse: dict[str, Node | None] = {}
+        for node in _pointwise_part(self):
+            inputs = [coarse.get(child.token) for child in node.inputs]
+            nodes = [child for child in inputs if child is not None]
+            if type(node).reduced is not Node.reduced or not (node.is_pointwise and inputs):
+                coarse[node.token] = None if node is self else node.reduced(factor)
+            elif len(nodes) < len(inputs) or any(not child.grid.same_pixels(nodes[0].grid) for child in nodes):
+                coarse[node.token] = None
+            else:
+                coarse[node.token] = node.with_inputs(nodes)
+        return coarse[self.token]
+
+    def sampled(self, factor: float) -> Node | None:
+        """``reduced`` for a statistic, which does not mind if pixels are picked where a picture would have them averaged."""
+        return self.reduced(factor)
 
     def overview_levels(self) -> tuple[Node, ...]:
         """The reduced copies of this image that its file holds, finest first, each on its own grid over the same ground."""
@@ -351,3 +357,24 @@ def as_dtype(dtype: Any) -> np.dtype:
 
 def _is_nodes(value: Any) -> bool:
     return isinstance(value, tuple) and bool(value) and all(isinstance(item, Node) for item in value)
+
+
+def _pointwise_part(root: Node) -> list[Node]:
+    """``root`` and what lies under it through pointwise nodes without a ``reduced`` of their own, inputs first.
+
+    The nodes where that ends are listed too. Not recursive: chains are as long as users make them.
+    """
+    order: list[Node] = []
+    done: set[str] = set()
+    stack = [(root, False)]
+    while stack:
+        node, inputs_done = stack.pop()
+        if node.token in done:
+            continue
+        if inputs_done or not node.is_pointwise or type(node).reduced is not Node.reduced:
+            done.add(node.token)
+            order.append(node)
+        else:
+            stack.append((node, True))
+            stack.extend((child, False) for child in node.inputs)
+    return order

@@ -6,7 +6,7 @@ The user's matrix says where a pixel of the input goes; the node holds its inver
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -109,7 +109,14 @@ class Affine(Node):
         ratio = (self.target.shape[1] / grid.shape[1], 0.0, 0.0, 0.0, self.target.shape[0] / grid.shape[0], 0.0)
         return Affine(self.source, compose(self.matrix, ratio), grid, self.resampling, self.antialias)
 
-    def _on(self, coarse: Node) -> Node:
+    def sampled(self, factor: float) -> Node | None:
+        coarse = self.reduced(factor)
+        if not isinstance(coarse, Affine):
+            return coarse
+        overview = overview_for(self.source, min(_scales(coarse.matrix)))
+        return replace(coarse._on(overview) if overview is not None else coarse, resampling="nearest")
+
+    def _on(self, coarse: Node) -> Affine:
         """The same result from a coarser image of the source's ground, by the real ratio of each axis."""
         (rows, cols), (height, width) = coarse.meta.grid.shape, self.source.meta.grid.shape
         ratio = (cols / width, 0.0, 0.0, 0.0, rows / height, 0.0)

@@ -146,7 +146,7 @@ def table_meta(source: Node, rows: int, columns: int, what: str) -> Meta:
 def coarser(source: Node) -> Node | None:
     """The cheapest equivalent of ``source`` with at least ``MIN_PIXELS`` pixels a band; None if there is none cheaper."""
     factor = math.sqrt(source.meta.grid.region.size / MIN_PIXELS)
-    return source.reduced(factor) if factor > 1 else None
+    return source.sampled(factor) if factor > 1 else None
 
 
 def pixels_read(source: Node) -> str:

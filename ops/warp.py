@@ -94,6 +94,14 @@ class Warp(Node):
             return None
         return Warp(self.source, grid, self.resampling, self.antialias, self.tolerance)
 
+    def sampled(self, factor: float) -> Node | None:
+        grid = coarser(self.target, factor)
+        if grid is None:
+            return None
+        averaged = self.antialias and self.resampling != "nearest"
+        overview = overview_for(self.source, local_scale(grid, self.source.meta.grid)) if averaged else None
+        return Warp(overview or self.source, grid, "nearest", self.antialias, self.tolerance)
+
 
 @verb
 def warp(
