@@ -15,6 +15,9 @@ from ..graph.errors import SourceError
 _MAX_BYTES = 64 * 2**20
 _MAX_DEPTH = 16
 _HEAD_BYTES = 65536
+# How files of GDAL formats begin that hold nothing but the places of others.
+_LINKS = (b"<GDAL_WMS", b"<WMS_", b"<WCS_GDAL", b"<GDAL_WMTS", b"<GDALTileIndexDataset")
+_LINK_HEAD_BYTES = 1024
 # Elements whose text GDAL opens as a dataset or a file.
 _NAMING = {"sourcefilename", "sourcedataset", "filename", "cutlinedsname", "dem", "demfilename", "gridfilename"}
 # Key-value elements whose value GDAL opens, by their key.
@@ -33,8 +36,11 @@ def check_vrt(path: str, *, folder: str | None = None, depth: int = 0) -> None:
     file = Path(path)
     try:
         with file.open("rb") as stream:
-            if b"<VRTDataset" not in stream.read(_HEAD_BYTES):
-                return
+            head = stream.read(_HEAD_BYTES)
+        if any(mark in head[:_LINK_HEAD_BYTES] for mark in _LINKS):
+            raise SourceError(f"{path}: describes a web service or an index of files elsewhere; {_HINT}")
+        if b"<VRTDataset" not in head:
+            return
         if file.stat().st_size > _MAX_BYTES:
             raise SourceError(f"{path}: a VRT of more than {_MAX_BYTES >> 20} MiB is not read")
         text = file.read_bytes()

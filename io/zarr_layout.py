@@ -25,6 +25,7 @@ from ..graph.errors import ArgumentError
 from ..graph.grid import Grid, pyproj_crs
 from ..graph.node import Meta
 from .xarray_sink import marking_value, plain_attrs
+from .zarr_store import quickened
 
 DIMS = ("band", "y", "x")
 Shape3 = tuple[int, int, int]
@@ -85,7 +86,7 @@ def pixel_array(store: Any, name: str, metadata: Any) -> zarr.Array:
     """An array of a store whose metadata is not written yet."""
     # Chunks of nothing but the fill value are left out, unless that is unknown (None) and a missing chunk would be too.
     config: Any = {"write_empty_chunks": metadata.fill_value is None}
-    return zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=StorePath(store, name), config=config))
+    return quickened(zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=StorePath(store, name), config=config)))
 
 
 def metadata_of(contents: dict[str, Any], name: str) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -272,7 +273,23 @@ def test_missing_file(tmp_path):
         open_source(tmp_path / "absent.tif")
 
 
-def test_container_lists_what_is_inside(tmp_path, write_tif):
+def test_unreachable_url():
+    with pytest.raises(SourceError, match="cannot open it") as caught:
+        open_source("http://127.0.0.1:9/a.tif?signature=hidden")
+    assert "hidden" not in str(caught.value)
+
+
+def test_container_lists_what_is_inside(tmp_path, read):
+    group = zarr.create_group(tmp_path / "two.zarr", zarr_format=2)
+    for value, name in enumerate(("first", "second")):
+        group.create_array(name, shape=(4, 4), dtype="u1", compressors=None)[...] = value
+    with pytest.raises(SourceError, match=r"no bands; open one of its subdatasets: .*first.*second") as caught:
+        open_source(tmp_path / "two.zarr", engine="rasterio")
+    inside = str(caught.value).rpartition("; ")[2]
+    assert (read(open_source(inside, engine="rasterio")).data == 1).all()
+
+
+def test_impossible_subdataset(write_tif):
     with pytest.raises(SourceError, match="cannot open it"):
         open_source("GTIFF_DIR:7:" + str(write_tif(np.zeros((1, 4, 4), np.uint8))))
 

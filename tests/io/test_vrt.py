@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -110,6 +112,24 @@ def test_other_elements_that_name_files(picture, tag):
     path.write_text(vrt("/etc/passwd", relative=0, tag=tag))
     with pytest.raises(SourceError, match="outside its folder"):
         open_source(path)
+
+
+@pytest.mark.parametrize("tag", ["GDAL_WMS", "GDALTileIndexDataset"])
+def test_files_that_only_point_elsewhere(tmp_path, tag):
+    path = tmp_path / "service.xml"
+    path.write_text(f"<{tag}><ServerUrl>http://localhost:9/x</ServerUrl></{tag}>")
+    with pytest.raises(SourceError, match="elsewhere"):
+        open_source(path)
+
+
+def test_vrt_in_an_archive(write_tif, picture, tmp_path, read):
+    write_tif(np.zeros((1, 4, 4), np.uint8), "secret.tif")
+    (picture.parent / "ok.vrt").write_text(vrt("a.tif"))
+    (picture.parent / "bad.vrt").write_text(vrt(str(tmp_path / "secret.tif"), relative=0))
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", picture.parent)
+    assert (read(open_source(f"/vsizip/{archive}/ok.vrt")).data == 9).all()
+    with pytest.raises(SourceError, match="outside its folder"):
+        open_source(f"/vsizip/{archive}/bad.vrt")
 
 
 def test_text_that_is_no_local_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 import re
 import shutil
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from weft.graph.errors import ArgumentError, BandError, GridError, SourceError
 from weft.graph.grid import Region
 from weft.graph.jsonio import from_json, to_json
+from weft.io import zarr_store
 from weft.io.registry import open_source
 from weft.ops.overview import overview
 
@@ -228,6 +230,33 @@ def test_json_cannot_lead_out_of_the_store(tmp_path):
         from_json(text.replace('"path": ""', '"path": "../b"'))
     with pytest.raises(BandError):
         from_json(text.replace('"bands": [0, 1, 2]', '"bands": [9]'))
+
+
+def _corner(node) -> int:
+    return int(node.read(Region(0, 20, 0, 20)).data.sum())
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_fork_reads_on(tmp_path):
+    scene().chunk({"y": 7, "x": 9}).to_zarr(tmp_path / "a.zarr", zarr_format=3)
+    node = open_source(tmp_path / "a.zarr")
+    expected = _corner(node)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map_async(_corner, [node] * 4).get(timeout=60) == [expected] * 4
+
+
+def test_quick_and_plain_codecs_agree(tmp_path, monkeypatch):
+    for name, options in (("plain", {}), ("sharded", {"shards": (3, 40, 40)})):
+        values = scene().values
+        array = zarr.create_array(tmp_path / name, shape=values.shape, dtype="i2", chunks=(1, 20, 20), **options)
+        array[...] = values
+        quick = open_source(tmp_path / name).read(Region(5, 45, 10, 60))
+        monkeypatch.setattr(zarr_store, "quickened", lambda array: array)
+        zarr_store._arrays.clear()
+        plain = open_source(tmp_path / name).read(Region(5, 45, 10, 60))
+        monkeypatch.undo()
+        np.testing.assert_array_equal(quick.data, plain.data)
+        np.testing.assert_array_equal(plain.data, values[:, 5:45, 10:60])
 
 
 def test_threads_read_alike(tmp_path, read):
