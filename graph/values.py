@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from hashlib import blake2b
@@ -101,9 +102,9 @@ def digest(value: Any, into: Hash) -> None:
     elif isinstance(value, (int, np.integer)):
         into.update(f"i{int(value)};".encode())
     elif isinstance(value, (float, np.floating)):
-        into.update(b"f" + struct.pack("<d", float(value)))
+        into.update(b"f" + _bits(float(value)))
     elif isinstance(value, (complex, np.complexfloating)):
-        into.update(b"c" + struct.pack("<dd", value.real, value.imag))
+        into.update(b"c" + _bits(float(value.real)) + _bits(float(value.imag)))
     elif isinstance(value, str):
         into.update(f"s{len(value)}:{value}".encode(errors="surrogatepass"))  # file names may hold surrogates
     elif isinstance(value, bytes):
@@ -121,3 +122,7 @@ def digest(value: Any, into: Hash) -> None:
             digest(item, into)
     else:
         raise PlanError(f"a node may hold plain values only, not {type(value).__name__}: {value!r}")
+
+
+def _bits(value: float) -> bytes:
+    return struct.pack("<d", math.nan if math.isnan(value) else value)  # NaN has many bit patterns and one meaning

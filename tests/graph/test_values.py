@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import struct
 import uuid
 from hashlib import blake2b
 from typing import Any
@@ -115,6 +116,13 @@ def test_digests_are_equal_exactly_for_equal_values(a: Any, b: Any) -> None:
 def test_numpy_scalars_digest_like_the_numbers_that_they_are(scalar: Any, plain: Any) -> None:
     assert hashed(scalar) == hashed(plain)
     assert hashed((scalar,)) == hashed((plain,))
+
+
+def test_every_nan_digests_alike() -> None:
+    odd = [struct.unpack("<d", struct.pack("<Q", bits))[0] for bits in (0x7FF8000000000001, 0xFFF8000000000000)]
+    assert all(math.isnan(value) for value in odd)
+    assert {hashed(value) for value in odd} == {hashed(math.nan)}
+    assert {hashed(complex(1, value)) for value in odd} == {hashed(complex(1, math.nan))}
 
 
 @pytest.mark.parametrize("value", [[1], {1: 2}, {1}, np.zeros(3), object(), len, slice(1), (1, [2]), Ellipsis, range(3)])
