@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,13 @@ def choose_chunks(meta: Meta, chunks: Any = None, *, side: int = TARGET_SIDE) ->
     return _axis(rows, sizes[0]), _axis(cols, sizes[1])
 
 
+def even_chunks(meta: Meta, side: int) -> Chunks:
+    """Chunk lengths of about equal size, whole tiles each, at most about ``side`` pixels a side: for what keeps no chunks."""
+    rows, cols = meta.grid.shape
+    height, width = _joined_tiles(meta, side)
+    return _even(rows, meta.tile[0], height), _even(cols, meta.tile[1], width)
+
+
 def chunk_regions(chunks: Chunks) -> Iterable[tuple[tuple[int, int], Region]]:
     """((i, j), region) of every chunk, row by row."""
     row0 = 0
@@ -68,6 +76,13 @@ def _joined_tiles(meta: Meta, side: int) -> tuple[int, int]:
     width *= max(1, side // width)
     side = min(side, TARGET_BYTES // (pixel_bytes * min(width, meta.grid.shape[1])))  # tiles may be strips as wide as the image
     return max(1, side // height) * height, width
+
+
+def _even(length: int, tile: int, most: int) -> tuple[int, ...]:
+    tiles = -(-length // tile)
+    count = -(-tiles // max(1, most // tile))
+    edges = [min(length, round(k * tiles / count) * tile) for k in range(count + 1)]
+    return tuple(stop - start for start, stop in pairwise(edges))
 
 
 def _axis(length: int, sizes: Any) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .chunks import Chunks, choose_chunks
+from .chunks import Chunks, choose_chunks, even_chunks
 from .flat import topological
 from .grid import Region
 from .memory import check_memory, default_memory_limit, projected_memory
@@ -131,7 +131,7 @@ class Plan:
         kind, reason = self._barriers[node.token]
         if kind == "statistic":
             image = node.inputs[0]
-            return Stage(node, kind, Program(image, self.given), choose_chunks(image.meta, side=STATISTIC_SIDE), reason)
+            return Stage(node, kind, Program(image, self.given), even_chunks(image.meta, STATISTIC_SIDE), reason)
         chunks = choose_chunks(node.meta) if kind == "chunks" else None
         return Stage(node, kind, Program(node, self.given - {node.token}), chunks, reason)
 
