@@ -226,6 +226,8 @@ class Grid:
                 raise CRSError(f"bounds {tuple(bounds)} have no place in {short_crs(self.crs)}")
             xs, ys = xs[finite], ys[finite]
         cols, rows = ~self.transform @ (xs, ys)
+        if np.isnan(cols).any() or np.isnan(rows).any():
+            raise GridError(f"bounds {tuple(bounds)} overflow in the pixels of the transform {self.transform[:6]}")
         box = Region(
             _floor(float(np.min(rows))), _ceil(float(np.max(rows))), _floor(float(np.min(cols))), _ceil(float(np.max(cols)))
         )
