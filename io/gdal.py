@@ -16,6 +16,7 @@ from rasterio.io import DatasetReader
 from rasterio.session import DummySession
 
 from ..graph.errors import ArgumentError, SourceError, WeftError
+from .failing import raise_alone
 
 Options = tuple[tuple[str, str | int | float | bool], ...]
 Stamps = tuple[tuple[str, int, int], ...]
@@ -72,18 +73,21 @@ def gdal_environment(options: Options) -> Iterator[None]:
 
 @contextmanager
 def naming_errors(uri: str, doing: str) -> Iterator[None]:
-    """Turn whatever GDAL and rasterio raise into a SourceError that names the file and what was being done."""
+    """Turn whatever GDAL and rasterio raise into a SourceError that names the file and what was being done.
+
+    It carries their messages, not them, so that it can come back from a worker.
+    """
     try:
         yield
     except WeftError:
         raise
     except (RasterioError, OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError) as error:
-        raise SourceError(f"{shown(uri)}: cannot {doing}: {_reason(error, uri)}") from error
+        raise_alone(SourceError(f"{shown(uri)}: cannot {doing}: {_reason(error, uri)}"))
     except Exception as error:
         # GDAL's own errors have no public base class.
         if not type(error).__module__.startswith("rasterio"):
             raise
-        raise SourceError(f"{shown(uri)}: cannot {doing}: {_reason(error, uri)}") from error
+        raise_alone(SourceError(f"{shown(uri)}: cannot {doing}: {_reason(error, uri)}"))
 
 
 def open_dataset(uri: str, level: int | None, options: Options, stamps: Stamps) -> DatasetReader:
@@ -130,7 +134,7 @@ def _bound_block_cache() -> None:
 
 
 def _reason(error: BaseException, uri: str) -> str:
-    """The most telling message of an error and its causes, without the file's name again."""
+    """What an error says, and what the first of its causes says where that adds to it, without the file's name again."""
     messages: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(messages) < 8:
@@ -138,7 +142,11 @@ def _reason(error: BaseException, uri: str) -> str:
         if text and "See previous exception" not in text and text not in messages:
             messages.append(text)
         cause = cause.__cause__
-    text = messages[0] if messages else type(error).__name__
+    if not messages:
+        return type(error).__name__
+    if messages[-1] in messages[0]:
+        del messages[1:]
+    parts = [messages[0], messages[-1]] if len(messages) > 1 else messages
     for prefix in (f"'{uri}' ", f"{uri}: ", f"{os.path.basename(uri)}: ", f"{os.path.basename(uri)}, "):
-        text = text.removeprefix(prefix)
-    return text[:400]
+        parts = [part.removeprefix(prefix) for part in parts]
+    return "; ".join(part.rstrip(".") for part in parts)[:400]

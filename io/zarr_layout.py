@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import struct
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numcodecs
@@ -29,6 +29,8 @@ from .zarr_store import quickened
 
 DIMS = ("band", "y", "x")
 Shape3 = tuple[int, int, int]
+
+_MASK_CHUNK_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def build_group(meta: Meta, layout: Layout) -> dict[str, Any]:
     if has_mask(meta):
         about = {"long_name": "1 where valid", "flag_values": [0, 1], "flag_meanings": "invalid valid"}
         no_fill = 0 if layout.zarr_format == 3 else None
-        _create(root, "mask", shape, np.dtype("uint8"), DIMS, about | where, layout, no_fill)
+        _create(root, "mask", shape, np.dtype("uint8"), DIMS, about | where, _mask_layout(layout, shape[0]), no_fill)
     _labels(root, "band", meta.bands, layout)
     if meta.grid.is_rectilinear:
         x, y = meta.grid.coords()
@@ -75,6 +77,15 @@ def build_group(meta: Meta, layout: Layout) -> dict[str, Any]:
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         zarr.consolidate_metadata(store, zarr_format=layout.zarr_format)
     return _contents(store)
+
+
+def _mask_layout(layout: Layout, bands: int) -> Layout:
+    """All bands in one chunk where that is not too large: they mostly have one mask, which then costs one band's bytes."""
+    rows, cols = layout.unit
+    if bands * rows * cols > _MASK_CHUNK_BYTES:
+        return layout
+    shards = layout.shards and (bands, *layout.shards[1:])
+    return replace(layout, chunks=(bands, *layout.chunks[1:]), shards=shards)
 
 
 def has_mask(meta: Meta) -> bool:

@@ -24,6 +24,7 @@ from ..graph.node import Meta, Node
 from ..graph.optimize import Mode
 from ..graph.plan import Plan, make_plan
 from ..graph.run import Progress, run
+from .failing import raise_alone
 from .registry import as_uri
 from .xarray_sink import marking_value
 from .zarr_layout import Layout, build_group, checked_layout, has_mask, metadata_of, pixel_array
@@ -116,12 +117,13 @@ class ZarrWriter:
         try:
             self._array("data")[:, region.rows, region.cols] = data
             if self.masked:
-                valid = True if block.valid is None else block.valid
-                self._array("mask")[:, region.rows, region.cols] = np.broadcast_to(valid, data.shape).astype(np.uint8)
+                valid = np.ones((1, 1, 1), bool) if block.valid is None else block.valid
+                flags = np.broadcast_to(valid.view(np.uint8), data.shape)
+                self._array("mask")[:, region.rows, region.cols] = flags
         except Exception as error:
             # File systems and codecs raise errors of any kind.
             where = f"rows {region.row0}:{region.row1}, columns {region.col0}:{region.col1}"
-            raise SinkError(f"{self.uri}: cannot write {where}: {error}") from error
+            raise_alone(SinkError(f"{self.uri}: cannot write {where}: {error}"))
 
     def _array(self, name: str) -> Any:
         if name not in self._arrays:

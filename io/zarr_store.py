@@ -13,6 +13,7 @@ import zarr
 from zarr.abc.store import Store
 
 from ..graph.errors import SourceError, WeftError
+from .failing import raise_alone
 
 Options = tuple[tuple[str, Any], ...]
 
@@ -95,12 +96,13 @@ def quickened(array: zarr.Array) -> zarr.Array:
 def naming_zarr_errors(uri: str, doing: str) -> Iterator[None]:
     """Turn whatever zarr, a codec or a file system raises into a SourceError that names the store.
 
-    Codecs raise errors of any kind about damaged bytes, so nothing narrower than Exception would do.
+    Codecs raise errors of any kind about damaged bytes, so nothing narrower than Exception would do. They are quoted and
+    not chained, so that the error can come back from a worker.
     """
     try:
         yield
     except WeftError:
         raise
     except Exception as error:
-        text = str(error).strip() or type(error).__name__
-        raise SourceError(f"{uri}: cannot {doing}: {text[:400]}") from error
+        text = f"{type(error).__name__}: {error}".strip(": ")
+        raise_alone(SourceError(f"{uri}: cannot {doing}: {text[:400]}"))

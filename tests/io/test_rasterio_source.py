@@ -23,6 +23,7 @@ from weft.graph.errors import ArgumentError, BandError, SourceError
 from weft.graph.grid import Region
 from weft.graph.jsonio import from_json, to_json
 from weft.io.gdal import BLOCK_CACHE_BYTES, close_handles
+from weft.io.numpy_sink import to_numpy
 from weft.io.registry import open_source
 from weft.ops.overview import overview
 
@@ -344,6 +345,21 @@ def test_threads_read_alike(shared_data, read):
 
 def _sum_of(node) -> int:
     return int(node.read(Region(0, 100, 0, 100)).data.sum())
+
+
+def test_errors_come_back_from_workers(shared_data):
+    node = open_source(shared_data / "geotiff" / "rasterio/corrupt.tif")
+    with pytest.raises(SourceError, match=r"corrupt\.tif: cannot read rows") as caught:
+        node.read(node.meta.grid.region)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert isinstance(again, SourceError)
+    assert str(again) == str(caught.value)
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.Client(processes=True, n_workers=1, threads_per_worker=1, dashboard_address=None),
+        pytest.raises(SourceError, match=r"corrupt\.tif: cannot read rows"),
+    ):
+        to_numpy(node)
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
