@@ -14,8 +14,11 @@ from .plan import Plan, sample_regions
 from .source import TiledSource
 from .sweep import Program, needs_down
 
-# Above this many tasks the tiles are counted on a sample of tasks and scaled.
+# Above this many tasks the uses of tiles are counted on a sample of tasks and scaled, and the tiles are all that lie in
+# what the whole result needs.
 _COUNTED_TASKS = 2000
+# Steps deeper than this are indented no further.
+_MOST_INDENT = 20
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,10 @@ class Explanation:
         lines = ["plan"]
         lines += [f"  {label:<8} {text}" for label, text in self.rows()]
         lines.append("graph")
-        lines += [f"  {'  ' * depth}{name:<14} {text}" for depth, name, text in self.steps]
+        digits = len(str(len(self.steps)))
+        width = max(2 * depth + len(name) for depth, name, _ in self.steps)
+        for number, (depth, name, text) in enumerate(self.steps, 1):
+            lines.append(f"  {number:>{digits}}  {'  ' * depth + name:<{width}}  {text}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -89,9 +95,10 @@ class Explanation:
             for label, text in self.rows()
         )
         steps = "".join(
-            f"<tr><td style='text-align:left;padding-left:{depth * 1.2 + 0.4:.1f}em'><b>{escape(name)}</b></td>"
+            f"<tr><td style='text-align:right'>{number}</td>"
+            f"<td style='text-align:left;padding-left:{depth * 1.2 + 0.4:.1f}em'><b>{escape(name)}</b></td>"
             f"<td style='text-align:left'>{escape(text)}</td></tr>"
-            for depth, name, text in self.steps
+            for number, (depth, name, text) in enumerate(self.steps, 1)
         )
         return f"<table>{rows}</table><details><summary>graph</summary><table>{steps}</table></details>"
 
@@ -110,7 +117,7 @@ def explain(plan: Plan) -> Explanation:
         barriers=tuple(
             (stage.node.name, stage.kind, tasks, stage.reason) for stage, tasks in zip(plan.stages, barrier_tasks, strict=True)
         ),
-        steps=tuple(_steps(plan.root)),
+        steps=tuple(_steps(plan)),
         chunks=plan.chunks,
         tasks=plan.tasks,
         statistic_tasks=sum(barrier_tasks),
@@ -132,61 +139,78 @@ def size(count: float) -> str:
 
 
 def _reads(plan: Plan) -> tuple[tuple[Reads, ...], bool]:
-    used: dict[str, Counter[Region]] = {}
     nodes: dict[str, TiledSource] = {}
-    scale = 1.0
+    uses: Counter[str] = Counter()
+    tiles: dict[str, set[Region]] = {}
+    reach: dict[str, Region] = {}
     programs = [(plan.program, plan.chunks)]
     programs += [(stage.program, stage.chunks) for stage in plan.stages if stage.chunks is not None]
     for program, chunks in programs:
         tasks = len(chunks[0]) * len(chunks[1])
-        if tasks > _COUNTED_TASKS:
-            regions = sample_regions(chunks, most=400)
-            scale = max(scale, tasks / len(regions))
-        else:
-            regions = [region for _, region in chunk_regions(chunks)]
-        for node, tile in _tiles_used(program, regions):
+        sampled = tasks > _COUNTED_TASKS
+        regions = sample_regions(chunks, most=400) if sampled else [region for _, region in chunk_regions(chunks)]
+        met = _tiles_used(program, regions)
+        for node, tile in met:
             nodes[node.token] = node
-            used.setdefault(node.token, Counter())[tile] += 1
+            tiles.setdefault(node.token, set()).add(tile)
+        counted = Counter(node.token for node, _ in met)
+        for token, count in counted.items():
+            uses[token] += round(count * tasks / len(regions))
+        if sampled:
+            for node, needed in _needed(program, program.root.meta.grid.region):
+                reach[node.token] = needed.union(reach.get(node.token, needed))
     reads = []
-    for token, tiles in used.items():
-        node = nodes[token]
+    for token, node in nodes.items():
         pixel = len(node.meta.bands) * node.meta.dtype.itemsize
-        count = len(tiles) * scale
-        total = (
-            min(count * node.meta.tile[0] * node.meta.tile[1], node.meta.grid.region.size)
-            if scale > 1
-            else sum(tile.size for tile in tiles)
-        )
-        reads.append(Reads(describe(node), round(count), round(sum(tiles.values()) * scale), round(total * pixel)))
-    return tuple(reads), scale > 1
+        count, pixels = len(tiles[token]), sum(tile.size for tile in tiles[token])
+        if token in reach:
+            count, pixels = _tiling(node, reach[token])
+        reads.append(Reads(describe(node), count, uses[token], pixels * pixel))
+    return tuple(reads), bool(reach)
+
+
+def _needed(program: Program, region: Region) -> list[tuple[TiledSource, Region]]:
+    """What of each tiled source the pixels of ``region`` need."""
+    return [
+        (node, use.region)
+        for node, uses in zip(program.nodes, needs_down(program, region), strict=True)
+        if isinstance(node, TiledSource)
+        for use in uses
+        if not use.region.is_empty
+    ]
+
+
+def _tiling(node: TiledSource, region: Region) -> tuple[int, int]:
+    """How many tiles ``region`` touches, and their pixels."""
+    (height, width), whole = node.meta.tile, node.meta.grid.region
+    row0, row1 = region.row0 // height, -(-region.row1 // height)
+    col0, col1 = region.col0 // width, -(-region.col1 // width)
+    area = Region(row0 * height, row1 * height, col0 * width, col1 * width).intersect(whole)
+    return (row1 - row0) * (col1 - col0), area.size
 
 
 def _tiles_used(program: Program, regions: list[Region]) -> list[tuple[TiledSource, Region]]:
-    found = []
-    for region in regions:
-        for node, uses in zip(program.nodes, needs_down(program, region), strict=True):
-            if isinstance(node, TiledSource):
-                found += [(node, tile) for use in uses if not use.region.is_empty for tile in node.tiles(use.region)]
-    return found
+    return [(node, tile) for region in regions for node, needed in _needed(program, region) for tile in node.tiles(needed)]
 
 
 def _stage_tasks(kind: str, tasks: int) -> int:
     return tree_tasks(tasks) if kind == "statistic" else tasks
 
 
-def _steps(root: Node) -> list[tuple[int, str, str]]:
+def _steps(plan: Plan) -> list[tuple[int, str, str]]:
     """(depth, operation, text) of the graph, result first; a node met before is named and not entered again."""
+    kinds = {stage.node.token: f"  [{stage.kind}]" for stage in plan.stages}
     steps: list[tuple[int, str, str]] = []
     met: dict[str, int] = {}
-    stack = [(root, 0)]
+    stack = [(plan.root, 0)]
     while stack:
         node, depth = stack.pop()
         if node.token in met:
             steps.append((depth, node.name, f"(the same as step {met[node.token]})"))
             continue
         met[node.token] = len(steps) + 1
-        steps.append((depth, node.name, describe(node)))
-        inner = depth + 1 if len(node.inputs) > 1 else depth
+        steps.append((depth, node.name, describe(node) + kinds.get(node.token, "")))
+        inner = min(depth + 1, _MOST_INDENT) if len(node.inputs) > 1 else depth
         stack.extend((child, inner) for child in reversed(node.inputs))
     return steps
 
@@ -197,7 +221,7 @@ def describe(node: Node) -> str:
     meta = node.meta
     where = f" {short_crs(meta.grid.crs)}" if meta.grid.crs else ""
     bands = f"{len(meta.bands)} x " if len(meta.bands) > 1 else ""
-    return f"{told + '  ' if told else ''}-> {bands}{meta.grid.shape[0]} x {meta.grid.shape[1]} {meta.dtype}{where}"
+    return f"{told + ' ' if told else ''}-> {bands}{meta.grid.shape[0]} x {meta.grid.shape[1]} {meta.dtype}{where}"
 
 
 def _plural(count: int, word: str) -> str:

@@ -273,7 +273,7 @@ def test_coords_are_pixel_centres() -> None:
 def test_crop_of_crop_is_one_crop(a: Region, b: Region) -> None:
     once = UTM.crop(a).crop(b)
     assert once == UTM.crop(Region(*b.shifted(a.row0, a.col0)))
-    assert once.transform * (0.5, 0.5) == UTM.transform * (a.col0 + b.col0 + 0.5, a.row0 + b.row0 + 0.5)
+    assert once.transform @ (0.5, 0.5) == UTM.transform @ (a.col0 + b.col0 + 0.5, a.row0 + b.row0 + 0.5)
 
 
 def test_crop_reaches_outside_but_not_to_nothing() -> None:
@@ -297,12 +297,12 @@ def test_resized_to_nothing_is_refused() -> None:
 
 def test_same_pixels_tolerates_a_thousandth_of_a_pixel() -> None:
     def moved(by: float) -> Grid:
-        return Grid(UTM.shape, UTM.transform * Affine.translation(by, 0), UTM.crs)
+        return Grid(UTM.shape, UTM.transform @ Affine.translation(by, 0), UTM.crs)
 
     assert UTM.same_pixels(moved(0.0009))
     assert not UTM.same_pixels(moved(0.0011))
     assert UTM.same_pixels(moved(0.4), tolerance=0.5)
-    assert not UTM.same_pixels(Grid(UTM.shape, UTM.transform * Affine.scale(1.0001), UTM.crs))  # 0.02 px at the far corner
+    assert not UTM.same_pixels(Grid(UTM.shape, UTM.transform @ Affine.scale(1.0001), UTM.crs))  # 0.02 px at the far corner
     assert not UTM.same_pixels(Grid(UTM.shape, UTM.transform, "EPSG:32634"))
     assert not UTM.same_pixels(Grid((100, 201), UTM.transform, UTM.crs))
 
@@ -324,7 +324,7 @@ def test_window_of_the_bounds_of_a_crop_is_the_crop_despite_float_noise(box: Reg
 
 @given(filled, st.floats(0, 360))
 def test_window_of_a_rotated_grid_loses_no_pixel(box: Region, angle: float) -> None:
-    grid = Grid((SIDE, SIDE), Affine.translation(100, 200) * Affine.rotation(angle) * Affine.scale(2, -2))
+    grid = Grid((SIDE, SIDE), Affine.translation(100, 200) @ Affine.rotation(angle) @ Affine.scale(2, -2))
     assert grid.window(grid.crop(box).bounds).contains(box)
 
 
@@ -350,7 +350,7 @@ def test_window_in_another_crs_loses_no_pixel() -> None:
     u = np.linspace(0, 1, 50_001)
     xs = np.concatenate([10 + 10 * u, 10 + 10 * u, 0 * u + 10, 0 * u + 20])
     ys = np.concatenate([0 * u + 40, 0 * u + 50, 40 + 10 * u, 40 + 10 * u])
-    cols, rows = ~europe.transform * np.array(transformer("EPSG:4326", "EPSG:32633").transform(xs, ys))
+    cols, rows = ~europe.transform @ np.array(transformer("EPSG:4326", "EPSG:32633").transform(xs, ys))
     assert window == Region(math.floor(rows.min()), math.ceil(rows.max()), math.floor(cols.min()), math.ceil(cols.max()))
 
 
