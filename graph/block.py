@@ -55,6 +55,13 @@ def both_valid(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
     return a if b is None else a & b
 
 
+def widened(valid: np.ndarray | None, bands: int, shape: tuple[int, int]) -> np.ndarray:
+    """A mask under construction, with room for ``bands`` of them; all valid where there is none yet."""
+    if valid is None:
+        return np.ones((bands, *shape), bool)
+    return np.repeat(valid, bands, axis=0) if len(valid) < bands else valid
+
+
 def empty_block(bands: int, dtype: np.dtype) -> Block:
     """The block of an empty region."""
     return Block(np.empty((bands, 0, 0), dtype))

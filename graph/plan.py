@@ -184,7 +184,7 @@ def _barriers(root: Node, chunks: Chunks) -> dict[str, tuple[str, str]]:
 
 def _recomputed(root: Node, chunks: Chunks, given: frozenset[str]) -> Iterator[tuple[Node, float]]:
     """Nodes that tasks would compute so often again that keeping their chunks is cheaper."""
-    program = Program(root, given)
+    program = Program(root, given, fuse=False)
     if root.token in given or not any(node.cost > 1 and node.inputs for node in program.nodes):
         return
     block = _middle(chunks)

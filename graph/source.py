@@ -8,7 +8,7 @@ from functools import partial
 import dask.array as da
 import numpy as np
 
-from .block import Block, empty_block
+from .block import Block, empty_block, widened
 from .cache import tile_cache
 from .grid import Region
 from .node import Source
@@ -38,10 +38,7 @@ class TiledSource(Source):
                 data = np.empty((bands, *region.shape), dtype)
             data[:, rows, cols] = block.data
             if block.valid is not None:
-                if valid is None:
-                    valid = np.ones((block.valid.shape[0], *region.shape), bool)
-                elif valid.shape[0] < block.valid.shape[0]:
-                    valid = np.repeat(valid, block.valid.shape[0], axis=0)
+                valid = widened(valid, len(block.valid), region.shape)
                 valid[:, rows, cols] = block.valid
         assert data is not None
         return Block(data, valid).compact()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-from .block import Block, empty_block
+import numpy as np
+
+from .block import Block, empty_block, widened
 from .flat import topological
+from .fuse import pointwise_groups, strip_rows
 from .grid import Region
 from .node import Node
 
@@ -29,20 +32,86 @@ class Program:
     ----------
     root : Node
     given : tokens whose values come from outside (barriers, statistics); they are not entered
+    fuse : whether pointwise nodes in a row become one, ``Fused``; changes no pixel
     """
 
-    def __init__(self, root: Node, given: frozenset[str] = frozenset()) -> None:
+    def __init__(self, root: Node, given: frozenset[str] = frozenset(), *, fuse: bool = True) -> None:
         self.given = given
         self.nodes = topological(root, stop=given)
-        index = {node.token: i for i, node in enumerate(self.nodes)}
-        self.inputs = [() if node.token in given else tuple(index[child.token] for child in node.inputs) for node in self.nodes]
+        self.inputs = _indices(self.nodes, given)
+        self._unfused = root
+        if fuse:
+            self._fuse()
 
     @property
     def root(self) -> Node:
         return self.nodes[-1]
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Program, (self.root, self.given)
+        return Program, (self._unfused, self.given)
+
+    def _fuse(self) -> None:
+        groups = pointwise_groups(self.nodes, self.inputs, self.given)
+        if not groups:
+            return
+        inside = {i for lead, members in groups.items() for i in members if i != lead}
+        nodes: list[Node] = []
+        for i, node in enumerate(self.nodes):
+            if i in groups:
+                members = set(groups[i])
+                edges = dict.fromkeys(child for k in groups[i] for child in self.inputs[k] if child not in members)
+                nodes.append(Fused(node, tuple(self.nodes[child] for child in edges)))
+            elif i not in inside:
+                nodes.append(node)
+        self.nodes = nodes
+        self.inputs = _indices(nodes, self.given)
+
+
+@dataclass(frozen=True, eq=False)
+class Fused(Node):
+    """Pointwise nodes as one: ``body`` and what lies between it and ``edges``, computed strip by strip.
+
+    Stands in a ``Program`` only, in the place of ``body``, whose token it has.
+    """
+
+    body: Node
+    edges: tuple[Node, ...]
+
+    def __post_init__(self) -> None:
+        inner = Program(self.body, frozenset(edge.token for edge in self.edges), fuse=False)
+        members = [node for node in inner.nodes if node.token not in inner.given]
+        values = {
+            "name": self.body.name,
+            "inputs": self.edges,
+            "token": self.body.token,
+            "meta": self.body.meta,
+            "program": inner,
+            "members": tuple(members),
+            "cost": sum(node.cost for node in members),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    program: ClassVar[Program]
+    members: ClassVar[tuple[Node, ...]]
+
+    def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
+        given = {edge.token: Piece(region, block) for edge, block in zip(self.edges, blocks, strict=True)}
+        rows = strip_rows(self.members, region.col1 - region.col0)
+        starts = range(region.row0, region.row1, rows)
+        if len(starts) == 1:
+            return evaluate(self.program, region, given)
+        data = np.empty((len(self.meta.bands), *region.shape), self.meta.dtype)
+        valid: np.ndarray | None = None
+        for start in starts:
+            strip = Region(start, min(start + rows, region.row1), region.col0, region.col1)
+            block = evaluate(self.program, strip, given)
+            here, _ = strip.within(region)
+            data[:, here] = block.data
+            if block.valid is not None:
+                valid = widened(valid, len(block.valid), region.shape)
+                valid[:, here] = block.valid
+        return Block(data, valid)
 
 
 @dataclass(slots=True)
@@ -128,6 +197,11 @@ def _computed(node: Node, blocks: tuple[Block, ...], region: Region) -> Block:
     except Exception as error:
         error.add_note(f"while computing rows {region.row0}:{region.row1}, columns {region.col0}:{region.col1} of {node!r}")
         raise
+
+
+def _indices(nodes: Sequence[Node], given: frozenset[str]) -> list[tuple[int, ...]]:
+    index = {node.token: i for i, node in enumerate(nodes)}
+    return [() if node.token in given else tuple(index[child.token] for child in node.inputs) for node in nodes]
 
 
 def merged(regions: list[Region]) -> list[Region]:

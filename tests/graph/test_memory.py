@@ -31,7 +31,7 @@ def test_a_diamond_by_hand(ops: SimpleNamespace) -> None:
     source = ops.Noise((100, 100))
     left = ops.Stencil(source, 2)  # of the source it needs 12 x 12 pixels: the tile lies in the image's corner
     right = ops.Plus(source, 1)
-    projection = projected_memory(Program(ops.Add(left, right)), TILE)
+    projection = projected_memory(Program(ops.Add(left, right), fuse=False), TILE)
     # While right is made: the source's larger region, left and right; while the sum is made: left, right and the sum.
     assert projection.bytes == 8 * max(144 + PIXELS + PIXELS, 3 * PIXELS)
     assert projection.node == right
@@ -65,7 +65,9 @@ def test_what_is_given_is_held_but_not_what_is_beneath(ops: SimpleNamespace) -> 
     program = Program(ops.Plus(greedy, 2), frozenset([greedy.token]))
     assert projected_memory(program, TILE).bytes == 2 * PIXELS * 8
     longer = Program(ops.Plus(ops.Plus(greedy, 2), 3), frozenset([greedy.token]))
-    assert projected_memory(longer, TILE).bytes == 3 * PIXELS * 8  # whoever gave it keeps it while the task runs
+    assert projected_memory(longer, TILE).bytes == 2 * PIXELS * 8  # what lies between fused nodes is never held whole
+    apart = Program(longer.root.body, frozenset([greedy.token]), fuse=False)
+    assert projected_memory(apart, TILE).bytes == 3 * PIXELS * 8  # whoever gave it keeps it while the task runs
 
 
 def test_too_much_is_refused_with_the_node_and_the_mend(ops: SimpleNamespace) -> None:
