@@ -264,6 +264,6 @@ def _upright(src, mask, where, windows, maps, out, done, widths, cubic, rounds, 
                         sums[n] += w * line_at[n]
                 result = out[b, i0 + m, j0 : j0 + cols]
                 for n in range(cols):
-                    value = sums[n] / (x_sum[n] * y_sum[m])
+                    value = sums[n] * (1.0 / (x_sum[n] * y_sum[m]))
                     result[n] = min(max(math.floor(value + 0.5), low), high) if rounds else value
     return rest

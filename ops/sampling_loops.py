@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numba import njit
 
+_PATCH_ROWS = 64.0  # output rows, at a scale of 1, whose source is converted at a time: it fits the second-level cache
 EDGE = 1e-6  # pixels; a coordinate this close below a pixel's edge lies on it
 
 
@@ -199,7 +200,11 @@ def weighted(src, mask, where, windows, maps, out, done, widths, cubic, rounds, 
         taps_x, taps_y = math.floor(2 * radius * widths[p, 0]) + 1, math.floor(2 * radius * widths[p, 1]) + 1
         fits = finite and taps_x <= src.shape[2] and taps_y <= src.shape[1]
         if fits and is_clear(mask, where, windows, maps, p, radius * widths[p, 0] + 1, radius * widths[p, 1] + 1):
-            weighted_clear(src, where, windows[p], maps[p], out, widths[p], cubic, rounds, low, high)
+            step = max(1, int(_PATCH_ROWS / widths[p, 1]))
+            for i in range(windows[p, 0], windows[p, 1], step):
+                lines = np.array([i, min(i + step, windows[p, 1]), windows[p, 2], windows[p, 3]])
+                patch, corner = as_double(src, where, lines, maps[p], radius * widths[p, 0], radius * widths[p, 1])
+                weighted_clear(patch, corner, where, lines, maps[p], out, widths[p], cubic, rounds, low, high)
             rows = slice(windows[p, 0] - row_out, windows[p, 1] - row_out)
             done[:, rows, windows[p, 2] - col_out : windows[p, 3] - col_out] = True
             continue
@@ -267,13 +272,39 @@ def weigh_line(first, at, width, cubic, weights, total):  # type: ignore[no-unty
 
 
 @njit(nogil=True, cache=True)
-def weighted_clear(src, where, window, m, out, widths, cubic, rounds, low, high):  # type: ignore[no-untyped-def]
+def as_double(src, where, window, m, reach_x, reach_y):  # type: ignore[no-untyped-def]
+    """The pixels around a window's taps in float64, so that each is converted once, and (row, col) of their corner."""
+    x_low, x_high, y_low, y_high = np.inf, -np.inf, np.inf, -np.inf
+    for k in range(4):
+        v = (window[0] if k < 2 else window[1] - 1) + 0.5 - m[0]
+        u = (window[2] if k % 2 == 0 else window[3] - 1) + 0.5 - m[1]
+        x, y = (m[2] + m[4] * v) + (m[3] + m[5] * v) * u, (m[6] + m[8] * v) + (m[7] + m[9] * v) * u
+        x_low, x_high = min(x_low, x), max(x_high, x)
+        y_low, y_high = min(y_low, y), max(y_high, y)
+    top, left = where[0], where[1]
+    row0, col0 = max(0, math.floor(y_low - reach_y) - 2 - top), max(0, math.floor(x_low - reach_x) - 2 - left)
+    row1 = min(src.shape[1], math.ceil(y_high + reach_y) + 2 - top)
+    col1 = min(src.shape[2], math.ceil(x_high + reach_x) + 2 - left)
+    patch = np.empty((src.shape[0], row1 - row0, col1 - col0))
+    for b in range(src.shape[0]):
+        for r in range(row0, row1):
+            line, double = src[b, r], patch[b, r - row0]
+            for c in range(col1 - col0):
+                double[c] = line[c + col0]
+    return patch, (row0 + top, col0 + left)
+
+
+@njit(nogil=True, cache=True)
+def weighted_clear(src, corner, where, window, m, out, widths, cubic, rounds, low, high):  # type: ignore[no-untyped-def]
     """One window whose taps, and one pixel around them, are all valid: the sums of ``weighted``, bit for bit, but faster.
+
+    ``src`` are the pixels around them in float64, from ``corner`` on.
 
     Every pixel takes the same number of taps, some of weight 0, so that weights are computed for a line of pixels at once
     and shared by all bands.
     """
-    top, left, _, _, row_out, col_out = where
+    row_out, col_out = where[4], where[5]
+    top, left = corner
     stride, bottom, right = src.shape[2], top + src.shape[1], left + src.shape[2]
     flat = src.reshape(src.shape[0], -1)
     radius = 2.0 if cubic else 1.0
