@@ -68,6 +68,7 @@ class Plan:
         self.root = optimized.node
         self.chunks = chunks
         self.memory_limit = memory_limit
+        self._checked = False
         self._barriers = _barriers(self.root, chunks)
 
     @cached_property
@@ -110,10 +111,13 @@ class Plan:
         MemoryLimitError
             A task is projected to need more than ``memory_limit`` bytes; the message says which node and what to change.
         """
+        if self._checked:
+            return
         check_memory(self.program, sample_regions(self.chunks), self.memory_limit, "the result")
         for stage in self.stages:
             if stage.chunks is not None:
                 check_memory(stage.program, sample_regions(stage.chunks), self.memory_limit, f"the barrier {stage.node.name}")
+        self._checked = True
 
     def explain(self) -> Explanation:
         """What the plan does and costs, as text (``str``) and HTML."""

@@ -65,8 +65,9 @@ def build_group(meta: Meta, layout: Layout) -> dict[str, Any]:
     _create(root, "data", shape, meta.dtype, DIMS, attrs, layout, fill)
     if has_mask(meta):
         about = {"long_name": "1 where valid", "flag_values": [0, 1], "flag_meanings": "invalid valid"}
-        no_fill = 0 if layout.zarr_format == 3 else None
-        _create(root, "mask", shape, np.dtype("uint8"), DIMS, about | where, _mask_layout(layout, shape[0]), no_fill)
+        # Where all is valid nothing is stored. Format 2 would read its fill value as missing.
+        all_valid = 1 if layout.zarr_format == 3 else None
+        _create(root, "mask", shape, np.dtype("uint8"), DIMS, about | where, _mask_layout(layout, shape[0]), all_valid)
     _labels(root, "band", meta.bands, layout)
     if meta.grid.is_rectilinear:
         x, y = meta.grid.coords()

@@ -116,7 +116,7 @@ class ZarrWriter:
         data = block.data if self.nodata is None else block.filled(self.nodata)
         try:
             self._array("data")[:, region.rows, region.cols] = data
-            if self.masked:
+            if self.masked and not (block.valid is None and self.metadata["mask"].fill_value == 1):
                 valid = np.ones((1, 1, 1), bool) if block.valid is None else block.valid
                 flags = np.broadcast_to(valid.view(np.uint8), data.shape)
                 self._array("mask")[:, region.rows, region.cols] = flags

@@ -117,7 +117,7 @@ def _blocks(region: Region) -> Iterator[Region]:
             yield Region(row, row + _BLOCK, col, col + _BLOCK).intersect(Region(row0, row1, col0, col1))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=128)
 def _leaves(target: Grid, source: Grid, tolerance: float, block: Region) -> Patches:
     """The patches of the cells of ``block``, in units of cells; cells and pixels without a sample are left out."""
     half = CELL // 2

@@ -123,7 +123,7 @@ def sample(
     mask = np.empty((0, 1, 1), bool) if block.valid is None else np.ascontiguousarray(block.valid)
     if block.valid is not None and 1 < len(mask) < len(planes):
         mask = np.repeat(mask, 2, axis=0)  # one for the real, one for the imaginary plane of a band
-    out = np.full((len(planes), *region.shape), fill, planes.dtype)
+    out = np.empty((len(planes), *region.shape), planes.dtype)
     done = np.zeros((max(1, len(mask)), *region.shape), bool)
     where = np.array([covered.row0, covered.col0, *shape, region.row0, region.col0])
     for patches in pieces:
@@ -140,6 +140,8 @@ def sample(
                 _sample_wide(planes, mask, where, windows, maps, out, done, widths[chosen], resampling == "cubic")
             else:
                 bilinear(planes, mask, where, windows, maps, out, done, planes.dtype.kind in "iu")
+    if not done.all():
+        np.copyto(out, fill, where=~done)
     if len(done) == 2 * len(block.data):
         done = done[::2]
     valid = None if not meta.masked or done.all() else done
