@@ -44,11 +44,27 @@ def is_clear(mask, where, windows, maps, p, reach_x, reach_y):  # type: ignore[n
 def nearest(src, mask, where, windows, maps, out, done):  # type: ignore[no-untyped-def]
     top, left, height, width, row_out, col_out = where
     masks = mask.shape[0]
+    flat = src.reshape(src.shape[0], -1)
+    at = np.empty((windows[:, 3] - windows[:, 2]).max(), np.int64)
     for p in range(windows.shape[0]):
+        clear = is_clear(mask, where, windows, maps, p, 1.0, 1.0)
+        first, count = windows[p, 2] - col_out, windows[p, 3] - windows[p, 2]
+        if clear:
+            done[:, windows[p, 0] - row_out : windows[p, 1] - row_out, first : first + count] = True
         for i in range(windows[p, 0], windows[p, 1]):
             v = i + 0.5 - maps[p, 0]
             xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
             yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
+            if clear:
+                for n in range(count):
+                    u = n + windows[p, 2] + 0.5 - maps[p, 1]
+                    x, y = xr + xs * u + EDGE, yr + ys * u + EDGE
+                    at[n] = (int(y) - top) * src.shape[2] + (int(x) - left)
+                for b in range(src.shape[0]):
+                    plane, line = flat[b], out[b, i - row_out, first : first + count]
+                    for n in range(count):
+                        line[n] = plane[np.uint64(at[n])]
+                continue
             for j in range(windows[p, 2], windows[p, 3]):
                 u = j + 0.5 - maps[p, 1]
                 x, y = xr + xs * u + EDGE, yr + ys * u + EDGE
