@@ -45,10 +45,27 @@ class Lowered:
 
 
 class Runner:
-    """What every task of a layer does; pickled once per graph. ``finish`` is handed the first ``handed`` tables too."""
+    """What every task of a layer does; pickled once per graph.
 
-    def __init__(self, program: Program, finish: Callable[..., Any], tables: Sequence[Node], handed: int = 0) -> None:
+    Parameters
+    ----------
+    program : Program
+    finish : called with the block, its region and the first ``handed`` tables
+    tables : nodes whose tables every task gets
+    handed : see ``finish``
+    chunked : nodes whose pixels come as chunks
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        finish: Callable[..., Any],
+        tables: Sequence[Node],
+        handed: int = 0,
+        chunked: Sequence[Node] = (),
+    ) -> None:
         self.program = program
+        self.validators = {node.token: node.validator for node in chunked if isinstance(node, ChunkedSource)}
         self.finish = finish
         self.handed = handed
         self.tables = tuple((node.token, node.meta.grid.region) for node in tables)
@@ -59,7 +76,7 @@ class Runner:
         region = Region(rows.start, rows.stop, cols.start, cols.stop)
         given = {token: Piece(box, block) for (token, box), block in zip(self.tables, values, strict=False)}
         for token, regions, data, valid in values[len(self.tables) :]:
-            given[token] = _assembled(self.program, token, regions, data, valid)
+            given[token] = _assembled(self.validators.get(token), regions, data, valid)
         return self.finish(evaluate(self.program, region, given), region, *values[: self.handed])
 
 
@@ -187,7 +204,8 @@ class _Builder:
         tables = [*handed, *(node for node in program.nodes if node.token in self.tables and node not in handed)]
         chunked = [kept for node in program.nodes if (kept := self._chunks_of(node)) is not None]
         runner = f"{name}-plan"
-        self._add(runner, MaterializedLayer({runner: DataNode(runner, Runner(program, finish, tables, len(handed)))}), set())
+        task = Runner(program, finish, tables, len(handed), [kept.node for kept in chunked])
+        self._add(runner, MaterializedLayer({runner: DataNode(runner, task)}), set())
         keys = [self.tables[node.token] for node in tables]
         depends = {runner, *(_layer_name(key) for key in keys), *(layer for kept in chunked for layer in kept.layers)}
         if chunked or keys_at is not None:
@@ -316,16 +334,18 @@ def _written_out(
 
 
 def _assembled(
-    program: Program, token: str, regions: Sequence[Region], data: Sequence[Any], valid: Sequence[np.ndarray] | None
+    validator: Callable[[np.ndarray, np.ndarray | None], Block] | None,
+    regions: Sequence[Region],
+    data: Sequence[Any],
+    valid: Sequence[np.ndarray] | None,
 ) -> Piece:
-    """The chunks of one node as one piece around them."""
-    node = next(node for node in program.nodes if node.token == token)
+    """The chunks of one node as one piece around them: a dask source's arrays, or without ``validator`` a barrier's blocks."""
     around = regions[0]
     for region in regions[1:]:
         around = around.union(region)
-    if isinstance(node, ChunkedSource):
+    if validator is not None:
         whole_valid = None if valid is None else _joined(regions, list(valid), around)
-        return Piece(around, node.validate(_joined(regions, list(data), around), whole_valid))
+        return Piece(around, validator(_joined(regions, list(data), around), whole_valid))
     masked = any(block.valid is not None for block in data)
     whole = _joined(regions, [block.data for block in data], around)
     return Piece(around, Block(whole, _joined(regions, [block_valid(b, around) for b in data], around) if masked else None))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psutil
+from dask.system import CPU_COUNT
 
 from .errors import MemoryLimitError
 from .grid import Region
@@ -41,14 +41,20 @@ def check_memory(program: Program, regions: Iterable[Region], limit: int, what: 
 
 
 def default_memory_limit() -> int:
-    """Bytes that one task may hold: this process's share of memory, split over its threads."""
+    """Bytes that one task may hold: this process's share of memory, split over its threads.
+
+    In a dask worker the worker's limit; elsewhere what the machine, or the container around the process, allows.
+    """
+    total, threads = None, CPU_COUNT
     try:
         from distributed import get_worker
+        from distributed.system import MEMORY_LIMIT
 
+        total = MEMORY_LIMIT
         worker = get_worker()
         total, threads = worker.memory_manager.memory_limit, worker.state.nthreads
     except (ImportError, ValueError):
-        total, threads = None, os.cpu_count() or 1
+        pass
     return int((total or psutil.virtual_memory().total) * _TASKS_SHARE / threads)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import dask.array as da
@@ -68,6 +68,8 @@ class ChunkedSource(Source):
         """(band or 1, y, x) bool with the chunks of ``array`` along y and x, or None."""
         raise NotImplementedError(type(self).__name__)
 
-    def validate(self, data: np.ndarray, valid: np.ndarray | None) -> Block:
-        """The block of some assembled pixels: ``valid`` less what the source's nodata rule makes invalid."""
+    @property
+    def validator(self) -> Callable[[np.ndarray, np.ndarray | None], Block]:
+        """Makes the block of assembled data and valid: less valid by the source's nodata rule. Goes to every task's worker,
+        so it holds that rule and not the arrays."""
         raise NotImplementedError(type(self).__name__)

@@ -12,7 +12,7 @@ from .block import Block, empty_block, widened
 from .flat import topological
 from .fuse import pointwise_groups, strip_rows
 from .grid import Region
-from .node import Node
+from .node import Meta, Node
 
 # Several requests for one node are answered by one region around them unless that computes over a quarter more pixels.
 _WASTE = 1.25
@@ -48,7 +48,7 @@ class Program:
         return self.nodes[-1]
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Program, (self._unfused, self.given)
+        return Program, (_standing_in(self._unfused, self.given), self.given)
 
     def _fuse(self) -> None:
         groups = pointwise_groups(self.nodes, self.inputs, self.given)
@@ -65,6 +65,18 @@ class Program:
                 nodes.append(node)
         self.nodes = nodes
         self.inputs = _indices(nodes, self.given)
+
+
+@dataclass(frozen=True, eq=False)
+class StandIn(Node):
+    """A node that is computed elsewhere: its token and meta, without what it is made of. Spares a worker the rest."""
+
+    stands_for: str
+    known: Meta
+
+    def __post_init__(self) -> None:
+        for name, value in {"inputs": (), "token": self.stands_for, "meta": self.known}.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +209,19 @@ def _computed(node: Node, blocks: tuple[Block, ...], region: Region) -> Block:
     except Exception as error:
         error.add_note(f"while computing rows {region.row0}:{region.row1}, columns {region.col0}:{region.col1} of {node!r}")
         raise
+
+
+def _standing_in(root: Node, given: frozenset[str]) -> Node:
+    """The same graph, with the same tokens, ending in stand-ins where values are given."""
+    made: dict[str, Node] = {}
+    for node in topological(root, stop=given):
+        if node.token in given:
+            made[node.token] = StandIn(node.token, node.meta)
+        elif any(made[child.token] is not child for child in node.inputs):
+            made[node.token] = node.with_inputs([made[child.token] for child in node.inputs])
+        else:
+            made[node.token] = node
+    return made[root.token]
 
 
 def _indices(nodes: Sequence[Node], given: frozenset[str]) -> list[tuple[int, ...]]:

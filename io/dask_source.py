@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import dask.array as da
@@ -79,8 +81,9 @@ class DaskSource(ChunkedSource):
     def valid(self) -> da.Array | None:
         return None if self.mask is None else self.mask.array
 
-    def validate(self, data: np.ndarray, valid: np.ndarray | None) -> Block:
-        return validated(np.asarray(data, self.meta.dtype), valid, self.nodata)
+    @property
+    def validator(self) -> Callable[[np.ndarray, np.ndarray | None], Block]:
+        return partial(_validated, self.meta.dtype, self.nodata)
 
     def select(self, bands: tuple[int, ...]) -> Node:
         mask = self.mask
@@ -108,6 +111,10 @@ def from_dask(array: da.Array, *, transform: Any, crs: Any, bands: Any, nodata: 
     names = band_names(bands, data.shape[0])
     value = None if mask is None else DaskValue(mask)
     return DaskSource(DaskValue(data), value, grid, names, given_nodata(dtype, nodata))
+
+
+def _validated(dtype: np.dtype, nodata: complex | None, data: np.ndarray, valid: np.ndarray | None) -> Block:
+    return validated(np.asarray(data, dtype), valid, nodata)
 
 
 def _known(array: da.Array, what: str) -> da.Array:

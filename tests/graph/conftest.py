@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -377,13 +378,15 @@ class Chunked(ChunkedSource):
     def valid(self) -> da.Array | None:
         return self.arrays.valid
 
-    def validate(self, data: np.ndarray, valid: np.ndarray | None) -> Block:
-        return Block(data, both_valid(valid, data != self.nodata)).compact()
+    @property
+    def validator(self) -> Callable[[np.ndarray, np.ndarray | None], Block]:
+        nodata = self.nodata
+        return lambda data, valid: Block(data, both_valid(valid, data != nodata)).compact()
 
     def whole(self) -> Block:
         data = self.arrays.data.compute(scheduler="sync")
         valid = None if self.arrays.valid is None else self.arrays.valid.compute(scheduler="sync")
-        return self.validate(data, valid)
+        return self.validator(data, valid)
 
 
 def whole(root: Node) -> Block:

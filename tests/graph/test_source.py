@@ -128,4 +128,4 @@ def test_what_a_source_must_define() -> None:
     with pytest.raises(NotImplementedError):
         VagueChunks().valid  # noqa: B018
     with pytest.raises(NotImplementedError):
-        VagueChunks().validate(np.zeros((1, 1, 1)), None)
+        VagueChunks().validator  # noqa: B018

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
+
+import cloudpickle
+import dask
 import dask.array as da
 import numpy as np
 import pytest
 
 from weft.graph.errors import ArgumentError, BandError, GraphFormatError
 from weft.graph.jsonio import to_json
+from weft.graph.lower import lower, whole_block
+from weft.graph.plan import make_plan
 from weft.io.array import from_array
 from weft.io.numpy_sink import to_numpy
+from weft.ops.arithmetic import apply_ufunc
 from weft.ops.crop import crop
 
 DATA = np.arange(2 * 30 * 40, dtype=np.float32).reshape(2, 30, 40)
@@ -65,3 +72,17 @@ def test_refusals():
         from_array(lazy, valid=np.ones((2, 2), bool))
     with pytest.raises(GraphFormatError):
         to_json(from_array(lazy))
+
+
+def test_a_task_carries_no_dask_graph() -> None:
+    """The chunks reach a task as its dependencies, so the plan that every worker gets must not hold them too."""
+    pixels = np.random.default_rng(1).integers(0, 255, (1, 2048, 2048), dtype=np.uint8)
+    node = apply_ufunc("add", from_array(da.from_array(pixels, chunks=(1, 256, 256)), nodata=7), 1)
+    lowered = lower(make_plan(node, (256, 256)), whole_block)
+    plan = next(layer for name, layer in lowered.graph.layers.items() if name.endswith("-plan"))
+    assert len(cloudpickle.dumps(dict(plan))) < 10_000
+    again = pickle.loads(cloudpickle.dumps(dict(lowered.graph)))
+    block = dask.get(again, lowered.keys[3][5])
+    wanted = pixels[:, 3 * 256 : 4 * 256, 5 * 256 : 6 * 256]
+    np.testing.assert_array_equal(block.data[block.valid], wanted[wanted != 7] + 1)
+    np.testing.assert_array_equal(block.valid, wanted != 7)
