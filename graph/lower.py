@@ -37,11 +37,19 @@ _FAN_IN = 16
 
 @dataclass(frozen=True)
 class Lowered:
-    """A dask graph: ``keys[i][j]`` is the task of chunk (i, j) of the result, named ``name``."""
+    """A dask graph, its result in the layer ``name``; ``written_out`` has the key of chunk (i, j) where it is not the usual."""
 
     graph: HighLevelGraph
     name: str
-    keys: list[list[Key]]
+    chunks: Chunks
+    written_out: Mapping[tuple[int, int], Key] | None = None
+
+    @property
+    def keys(self) -> list[list[Key]]:
+        """``keys[i][j]`` is the task of chunk (i, j). Made when asked for: there may be millions."""
+        rows, cols = range(len(self.chunks[0])), range(len(self.chunks[1]))
+        at = self.written_out
+        return [[(self.name, 0, i, j) if at is None else at[i, j] for j in cols] for i in rows]
 
 
 class Runner:
@@ -108,13 +116,12 @@ def lower(
         if stage.node.token in wanted:
             build.stage(stage)
     layer = name or f"weft-{plan.root.name}-{tokenize(plan.root, plan.chunks, finish)}"
-    at: dict[tuple[int, int], Key] = {place: (layer, 0, *place) for place, _ in chunk_regions(plan.chunks)}
+    at: dict[tuple[int, int], Key] | None = None
     if order is not None:
         # dask takes independent tasks from the last key, as text, to the first.
-        at.update({place: (layer, f"{len(order) - rank:08d}") for rank, place in enumerate(order)})
-    build.layer(layer, plan.program, finish, plan.chunks, at if order is not None else None)
-    keys = [[at[i, j] for j in range(len(plan.chunks[1]))] for i in range(len(plan.chunks[0]))]
-    return Lowered(HighLevelGraph(build.layers, build.dependencies), layer, keys)
+        at = {place: (layer, f"{len(order) - rank:08d}") for rank, place in enumerate(order)}
+    build.layer(layer, plan.program, finish, plan.chunks, at)
+    return Lowered(HighLevelGraph(build.layers, build.dependencies), layer, plan.chunks, at)
 
 
 def lower_tables(plan: Plan) -> tuple[HighLevelGraph, dict[str, Key]]:
@@ -400,7 +407,7 @@ def _part(plan: Plan, lowered: Lowered, what: str, take: Finish, dtype: np.dtype
     name = f"{lowered.name}-{what}"
     layer = blockwise(_taken, name, "zyx", take, None, lowered.name, "zyx", numblocks={lowered.name: _numblocks(plan)})
     graph = HighLevelGraph({**lowered.graph.layers, name: layer}, {**lowered.graph.dependencies, name: {lowered.name}})
-    return _as_array(plan, Lowered(graph, name, lowered.keys), dtype, bands)
+    return _as_array(plan, Lowered(graph, name, plan.chunks), dtype, bands)
 
 
 def _taken(take: Finish, block: Block) -> Any:
