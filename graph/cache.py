@@ -10,7 +10,7 @@ from threading import Lock
 
 from .block import Block
 
-DEFAULT_BYTES = 192 * 2**20
+DEFAULT_BYTES = 128 * 2**20
 
 
 @dataclass

@@ -9,8 +9,8 @@ from .plan import Plan, sample_regions
 from .source import TiledSource
 from .sweep import needs_down
 
-# What part of the tile cache one row of a strip may fill: the next row finds the shared tiles still there.
-_SHARE = 0.4
+# What part of the tile cache one row of a strip may fill, so that the next row finds the tiles that both need.
+_SHARE = 0.65
 
 
 def strips(plan: Plan) -> list[tuple[int, int]]:
