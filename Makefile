@@ -44,9 +44,9 @@ lint: $(VENV)/.stamp
 
 # mypy looks where it is started first, and our io/ would be Python's: it starts in a folder that holds weft alone.
 types: $(VENV)/.stamp
-	mkdir -p .mypy_cache/root
-	ln -sfn ../../weft .mypy_cache/root/weft
-	cd .mypy_cache/root && "$(CURDIR)/$(BIN)/mypy" --config-file ../../pyproject.toml --cache-dir .. -p weft
+	mkdir -p .mypy_cache/package
+	ln -sfn ../../weft .mypy_cache/package/weft
+	cd .mypy_cache/package && "$(CURDIR)/$(BIN)/mypy" --config-file ../../pyproject.toml --cache-dir .. -p weft
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
