@@ -12,7 +12,7 @@ from .lower import tree_tasks
 from .node import Node
 from .plan import Plan, sample_regions
 from .source import TiledSource
-from .sweep import Program, needs_down
+from .sweep import Fused, Program, needs_down
 
 # Above this many tasks the uses of tiles are counted on a sample of tasks and scaled, and the tiles are all that lie in
 # what the whole result needs.
@@ -42,6 +42,7 @@ class Explanation:
     nodes_after: int
     mode: str
     rules: tuple[tuple[str, bool, int], ...]
+    fused: int
     barriers: tuple[tuple[str, str, int, str], ...]
     steps: tuple[tuple[int, str, str], ...]
     chunks: Chunks
@@ -58,6 +59,8 @@ class Explanation:
         rows = [("nodes", f"{self.nodes_before} built, {self.nodes_after} after the optimizer ({self.mode})")]
         for name, exact, times in self.rules:
             rows.append(("rule", f"{name}{f' x {times}' if times > 1 else ''}{'' if exact else '   [bounded, not bit-exact]'}"))
+        if self.fused:
+            rows.append(("fused", f"{_plural(self.fused, 'pointwise node')} into others, strip by strip"))
         for name, kind, tasks, reason in self.barriers:
             rows.append(("barrier", f"{name}: {kind}, {_plural(tasks, 'task')}; {reason}"))
         height, width = self.chunks[0][0], self.chunks[1][0]
@@ -68,12 +71,7 @@ class Explanation:
         for read in self.reads:
             often = read.uses / read.tiles if read.tiles else 0.0
             tiles = f"{about}{_plural(read.tiles, 'tile')}"
-            rows.append(
-                (
-                    "reads",
-                    f"{read.source}: {tiles}, {size(read.bytes)} decoded, each used {often:.2f} times",
-                )
-            )
+            rows.append(("reads", f"{read.source}: {tiles}, {size(read.bytes)} decoded, each used by {often:.2f} tasks"))
         rows.append(("writes", f"{size(self.bytes_out)} before compression"))
         rows.append(("memory", f"{size(self.memory_per_task)} per task, limit {size(self.memory_limit)}"))
         return rows
@@ -114,6 +112,7 @@ def explain(plan: Plan) -> Explanation:
         nodes_after=plan.optimized.after,
         mode=plan.optimized.mode,
         rules=tuple((name, exact, times) for (name, exact), times in counted.items()),
+        fused=sum(len(node.members) - 1 for node in plan.program.nodes if isinstance(node, Fused)),
         barriers=tuple(
             (stage.node.name, stage.kind, tasks, stage.reason) for stage, tasks in zip(plan.stages, barrier_tasks, strict=True)
         ),

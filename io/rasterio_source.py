@@ -121,6 +121,11 @@ class RasterioSource(TiledSource):
                 best = (size, k)
         return replace(self, level=best[1]) if best else None
 
+    def describe(self) -> str:
+        part = "" if self.level is None else f", overview {self.level + 1}"
+        some = "" if len(self.bands) == len(self.header.bands) else f", bands {', '.join(map(str, self.bands))}"
+        return f"{shown(self.uri).rsplit('/', 1)[-1]}{some}{part}"
+
     # JSON
 
     def params(self) -> dict[str, Any]:

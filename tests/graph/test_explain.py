@@ -114,7 +114,7 @@ plan
   chunks   2 x 2 of 40 x 40 px
   tasks    4 + 3 for barriers
   reads    shape=(60, 70), tile=(16, 16), seed=0, bands=3, masked=False -> 3 x 60 x 70 int64: 20 tiles, 98.4 KiB decoded, \
-each used 2.50 times
+each used by 2.50 tasks
   writes   98.4 KiB before compression
   memory   98.4 KiB per task, limit 1.0 GiB
 graph
