@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,13 +30,17 @@ class Pixels(Source):
     lies: Grid
     bands: tuple[str, ...]
     coarsest: int = 1
+    attrs: tuple[tuple[str, str | tuple[float, ...]], ...] = ()
 
     def _meta(self) -> Meta:
-        return Meta(self.lies, self.bands, self.data.array.dtype, self.nodata, self.valid is not None, (16, 16))
+        masked = self.valid is not None
+        return Meta(self.lies, self.bands, self.data.array.dtype, self.nodata, masked, (16, 16), dict(self.attrs))
 
     def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
         valid = None if self.valid is None else self.valid.array[:, region.rows, region.cols]
-        return Block(self.data.array[:, region.rows, region.cols], valid).compact()
+        block = Block(self.data.array[:, region.rows, region.cols], valid)
+        # Operations meet both forms of "all valid": a mask that says so, and None.
+        return block if region == self.lies.region else block.compact()
 
     def reduced(self, factor: float) -> Node | None:
         step = min(int(factor), self.coarsest)
@@ -44,7 +48,8 @@ class Pixels(Source):
             return None
         few = self.data.array[:, ::step, ::step]
         valid = None if self.valid is None else FrozenArray(self.valid.array[:, ::step, ::step])
-        return Pixels(FrozenArray(few), valid, self.nodata, self.lies.resized(few.shape[1:]), self.bands)
+        grid = self.lies.resized(few.shape[1:])
+        return Pixels(FrozenArray(few), valid, self.nodata, grid, self.bands, attrs=self.attrs)
 
 
 def array_source(
@@ -55,6 +60,7 @@ def array_source(
     crs: str | None = None,
     bands: Sequence[str] | None = None,
     coarsest: int = 1,
+    attrs: Mapping[str, Any] | None = None,
 ) -> Pixels:
     """A source of an array (bands, rows, cols) or (rows, cols); ``valid`` likewise, one band serving all."""
     pixels = np.asarray(data)
@@ -64,7 +70,8 @@ def array_source(
         flags = np.asarray(valid)
         mask = FrozenArray(flags if flags.ndim == 3 else flags[None])
     names = tuple(f"b{band}" for band in range(len(pixels))) if bands is None else tuple(bands)
-    return Pixels(FrozenArray(pixels), mask, nodata, Grid(pixels.shape[1:], transform, crs), names, coarsest)
+    grid = Grid(pixels.shape[1:], transform, crs)
+    return Pixels(FrozenArray(pixels), mask, nodata, grid, names, coarsest, tuple((attrs or {}).items()))
 
 
 def computed(node: Node) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,36 +12,14 @@ from hypothesis.extra.numpy import arrays
 
 from weft.graph.block import Block
 from weft.graph.errors import ArgumentError, DtypeError
-from weft.graph.grid import Grid, Region
 from weft.graph.jsonio import from_json, to_json
-from weft.graph.node import Meta, Node, Source, operation
+from weft.graph.node import Node
 from weft.graph.sweep import Program, evaluate
-from weft.graph.values import FrozenArray
 from weft.ops.dra import DRAParameters, dra
 
+from .helpers import array_source
+
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-@operation("test_dra_pixels")
-@dataclass(frozen=True, eq=False)
-class Pixels(Source):
-    """An array as a source."""
-
-    data: FrozenArray
-    valid: FrozenArray | None = None
-
-    def _meta(self) -> Meta:
-        bands, rows, cols = self.data.array.shape
-        names = tuple(f"b{i}" for i in range(bands))
-        return Meta(Grid((rows, cols)), names, self.data.array.dtype, masked=self.valid is not None)
-
-    def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
-        valid = None if self.valid is None else self.valid.array
-        return Block(self.data.array, valid).window(region.rows, region.cols)
-
-
-def pixels(data: Any, valid: Any = None) -> Pixels:
-    return Pixels(FrozenArray(data), None if valid is None else FrozenArray(valid))
 
 
 def whole(node: Node) -> Block:
@@ -112,7 +89,7 @@ def test_small_integers_follow_the_rule(draws: st.DataObject, dtype: str, masked
     shape = draws.draw(st.tuples(st.integers(1, 2), st.integers(1, 12), st.integers(1, 12)))
     data = draws.draw(arrays(dtype, shape))
     valid = draws.draw(arrays(bool, shape)) if masked else None
-    block = whole(dra(pixels(data, valid)))
+    block = whole(dra(array_source(data, valid)))
     for band in range(shape[0]):
         keep = np.ones(shape[1:], bool) if valid is None else valid[band]
         values = data[band][keep]
@@ -126,13 +103,13 @@ def test_small_integers_follow_the_rule(draws: st.DataObject, dtype: str, masked
 
 
 def test_signed_pixels_come_out_in_order() -> None:
-    block = whole(dra(pixels(np.array([[[-100, 0, 100, 200]]], np.int16))))
+    block = whole(dra(array_source(np.array([[[-100, 0, 100, 200]]], np.int16))))
     assert block.data[0, 0].tolist() == [0, 85, 170, 255]
 
 
 def test_formula_cuts_off() -> None:
     data = np.repeat(np.arange(1000, dtype=np.uint16), 3).reshape(1, 60, 50)
-    node = dra(pixels(data))
+    node = dra(array_source(data))
     lo, hi = whole(node.inputs[1]).data[0, 0]
     low, high, _, _ = rule(np.bincount(data.ravel()))
     assert (lo, hi) == pytest.approx((low, high))
@@ -141,7 +118,7 @@ def test_formula_cuts_off() -> None:
 
 def test_floats_are_within_a_bin_of_the_rule() -> None:
     data = np.random.default_rng(7).gamma(2, 300, (1, 120, 130)).astype(np.float32)
-    node = dra(pixels(data))
+    node = dra(array_source(data))
     lo, hi = whole(node.inputs[1]).data[0, 0]
     p2, p98 = np.percentile(data, (2, 98))
     width = float(data.max() - data.min()) / 4096
@@ -152,44 +129,44 @@ def test_floats_are_within_a_bin_of_the_rule() -> None:
 
 def test_minmax_shows_all_that_occurs() -> None:
     data = np.array([[[10, 20, 30, 60]], [[-5, -5, -5, 5]]], np.int16)
-    assert whole(dra(pixels(data), mode="minmax")).data[:, 0].tolist() == [[0, 51, 102, 255], [0, 0, 0, 255]]
+    assert whole(dra(array_source(data), mode="minmax")).data[:, 0].tolist() == [[0, 51, 102, 255], [0, 0, 0, 255]]
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "f4"])
 @pytest.mark.parametrize("mode", ["dra", "minmax"])
 def test_no_width_is_half_the_maximum(dtype: str, mode: Any) -> None:
-    assert (whole(dra(pixels(np.full((1, 5, 5), 9, dtype)), mode=mode)).data == 127).all()
+    assert (whole(dra(array_source(np.full((1, 5, 5), 9, dtype)), mode=mode)).data == 127).all()
 
 
 def test_no_width_is_constant_whatever_stands_out() -> None:
     data = np.full((1, 20, 20), 0, np.uint8)
     data[0, 0, 0] = 200
-    assert (whole(dra(pixels(data))).data == 127).all()
+    assert (whole(dra(array_source(data))).data == 127).all()
 
 
 def test_output_types() -> None:
     data = np.arange(101, dtype=np.uint8).reshape(1, 1, 101)
-    assert whole(dra(pixels(data), dtype="int16", mode="minmax")).data[0, 0, [0, 50, 100]].tolist() == [0, 16383, 32767]
-    assert whole(dra(pixels(data), dtype="float32", mode="minmax")).data[0, 0, [0, 50, 100]].tolist() == [0, 0.5, 1]
+    assert whole(dra(array_source(data), dtype="int16", mode="minmax")).data[0, 0, [0, 50, 100]].tolist() == [0, 16383, 32767]
+    assert whole(dra(array_source(data), dtype="float32", mode="minmax")).data[0, 0, [0, 50, 100]].tolist() == [0, 0.5, 1]
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "f4"])
 def test_nothing_valid_stays_invalid(dtype: str) -> None:
-    block = whole(dra(pixels(np.ones((2, 3, 3), dtype), np.zeros((1, 3, 3), bool))))
+    block = whole(dra(array_source(np.ones((2, 3, 3), dtype), np.zeros((1, 3, 3), bool))))
     assert block.valid is not None
     assert not block.valid.any()
     assert (block.data == 0).all()
 
 
 def test_nan_is_invalid_and_infinity_an_end() -> None:
-    block = whole(dra(pixels(np.array([[[np.nan, -np.inf, 1.0, 2.0, 3.0, np.inf]]])), mode="minmax"))
+    block = whole(dra(array_source(np.array([[[np.nan, -np.inf, 1.0, 2.0, 3.0, np.inf]]])), mode="minmax"))
     assert block.valid is not None
     assert block.valid[0, 0].tolist() == [False, True, True, True, True, True]
     assert block.data[0, 0, [0, 1, 2, 5]].tolist() == [0, 0, 0, 255]
 
 
 def test_impossible_arguments() -> None:
-    image = pixels(np.ones((1, 2, 2), "u1"))
+    image = array_source(np.ones((1, 2, 2), "u1"))
     with pytest.raises(ArgumentError, match="minmax"):
         dra(image, mode="auto")  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="shares"):
@@ -201,9 +178,9 @@ def test_impossible_arguments() -> None:
     with pytest.raises(DtypeError, match="32 bits"):
         dra(image, dtype="int64")
     with pytest.raises(DtypeError, match="abs"):
-        dra(pixels(np.ones((1, 2, 2), "c8")))
+        dra(array_source(np.ones((1, 2, 2), "c8")))
 
 
 def test_json_round_trip() -> None:
-    node = dra(pixels(np.arange(12, dtype="i2").reshape(1, 3, 4)))
+    node = dra(array_source(np.arange(12, dtype="i2").reshape(1, 3, 4)))
     assert from_json(to_json(node)).token == node.token

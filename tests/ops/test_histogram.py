@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -13,44 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from weft.graph.block import Block
 from weft.graph.errors import ArgumentError, DtypeError, PlanError
-from weft.graph.grid import Grid, Region
-from weft.graph.node import Meta, Node, Source
+from weft.graph.grid import Region
+from weft.graph.node import Node
 from weft.graph.optimize import optimize
 from weft.graph.sweep import Program, evaluate
-from weft.graph.values import FrozenArray
 from weft.ops.histogram import Histogram, ImageHistogram, histogram, histogram_of
+
+from .helpers import array_source
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 DTYPES = ["bool", "u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"]
-
-
-@dataclass(frozen=True, eq=False)
-class Pixels(Source):
-    """An array as a source."""
-
-    data: FrozenArray
-    valid: FrozenArray | None = None
-    coarsest: int = 1
-
-    def _meta(self) -> Meta:
-        bands, rows, cols = self.data.array.shape
-        names = tuple(f"b{i}" for i in range(bands))
-        return Meta(Grid((rows, cols)), names, self.data.array.dtype, masked=self.valid is not None)
-
-    def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
-        valid = None if self.valid is None else self.valid.array
-        return Block(self.data.array, valid).window(region.rows, region.cols)
-
-    def reduced(self, factor: float) -> Node | None:
-        step = min(self.coarsest, int(factor))
-        return None if step < 2 else pixels(self.data.array[:, ::step, ::step])
-
-
-def pixels(data: Any, valid: Any = None, coarsest: int = 1) -> Pixels:
-    return Pixels(FrozenArray(data), None if valid is None else FrozenArray(valid), coarsest)
 
 
 def found(node: Node) -> ImageHistogram:
@@ -91,7 +64,7 @@ def images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray | None]:
 def test_equals_numpy(image: tuple[np.ndarray, np.ndarray | None], bins: int | None, ranged: bool) -> None:
     data, valid = image
     span = (-30.0, 91.5) if ranged else None
-    got = found(histogram(pixels(data, valid), bins=bins, range=span))
+    got = found(histogram(array_source(data, valid), bins=bins, range=span))
     discrete = bins is None and not ranged and (data.dtype.kind == "b" or (data.dtype.kind in "iu" and data.dtype.itemsize < 3))
     for band in range(len(data)):
         values = kept(data, valid, band)
@@ -113,7 +86,7 @@ def test_equals_numpy(image: tuple[np.ndarray, np.ndarray | None], bins: int | N
 @settings(max_examples=40, deadline=None)
 @given(images(), st.integers(1, 9), st.integers(1, 9), st.integers(1, 5))
 def test_any_tiling_gives_the_same(image: tuple[np.ndarray, np.ndarray | None], height: int, width: int, fan_in: int) -> None:
-    source = pixels(*image)
+    source = array_source(*image)
     node = histogram(source)
     tables = [evaluate(Program(child), child.meta.grid.region) for child in node.inputs[1:]]
     whole = source.meta.grid.region
@@ -132,7 +105,7 @@ def test_every_16_bit_value_has_its_bin() -> None:
         info = np.iinfo(dtype)
         every = np.arange(info.min, info.max + 1, dtype=np.int64).astype(dtype).reshape(1, 256, 256)[:, :, ::-1]
         edge = np.concatenate([every, np.full((1, 256, 1), info.min, dtype)], axis=2)
-        got = found(histogram(pixels(edge)))
+        got = found(histogram(array_source(edge)))
         assert got.counts.shape == (1, 65536)
         assert got.counts[0, 0] == 257
         assert (got.counts[0, 1:] == 1).all()
@@ -140,7 +113,7 @@ def test_every_16_bit_value_has_its_bin() -> None:
 
 
 def test_the_last_edge_belongs_to_the_last_bin_and_what_is_outside_to_none() -> None:
-    got = found(histogram(pixels(np.array([[[-1.0, 0.0, 0.5, 1.0, 1.5, np.nan]]])), bins=2, range=(0, 1)))
+    got = found(histogram(array_source(np.array([[[-1.0, 0.0, 0.5, 1.0, 1.5, np.nan]]])), bins=2, range=(0, 1)))
     assert got.counts.tolist() == [[1, 2]]
     assert got.edges.tolist() == [[0, 0.5, 1]]
 
@@ -148,52 +121,52 @@ def test_the_last_edge_belongs_to_the_last_bin_and_what_is_outside_to_none() -> 
 def test_shared_limits_are_those_of_all_bands_with_pixels() -> None:
     data = np.array([[[1.0, 2.0]], [[5.0, 9.0]], [[0.0, 99.0]]])
     valid = np.array([[[True, True]], [[True, True]], [[False, False]]])
-    got = found(Histogram.of(pixels(data, valid), bins=4, shared=True))
+    got = found(Histogram.of(array_source(data, valid), bins=4, shared=True))
     assert got.edges.tolist() == [[1, 3, 5, 7, 9]] * 3
     assert got.counts.tolist() == [[2, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]]
 
 
 def test_explain_says_which_pixels_are_read() -> None:
-    floats, bytes_ = pixels(np.ones((1, 20, 30))), pixels(np.ones((1, 20, 30), "u1"))
+    floats, bytes_ = array_source(np.ones((1, 20, 30))), array_source(np.ones((1, 20, 30), "u1"))
     assert histogram(floats, bins=10, range=(0, 2)).describe() == "10 bins in 0 to 2, of 20 x 30 px"
     assert histogram(bytes_).describe() == "one bin per value, of 20 x 30 px"
     assert histogram(floats).inputs[1].describe() == "of 20 x 30 px"
 
 
 def test_huge_floats_do_not_overflow() -> None:
-    got = found(histogram(pixels(np.array([[[-1.7e308, 0.0, 1.7e308]]])), bins=3))
+    got = found(histogram(array_source(np.array([[[-1.7e308, 0.0, 1.7e308]]])), bins=3))
     assert got.counts.sum() == 3
 
 
 @pytest.mark.parametrize("bins", [0, -1, 2**24 + 1])
 def test_impossible_bins(bins: int) -> None:
     with pytest.raises(ArgumentError, match="bins"):
-        histogram(pixels(np.ones((1, 2, 2))), bins=bins)
+        histogram(array_source(np.ones((1, 2, 2))), bins=bins)
 
 
 @pytest.mark.parametrize("span", [(1, 1), (2, 1), (0, np.inf), (np.nan, 1), (1,), 5])
 def test_impossible_range(span: Any) -> None:
     with pytest.raises(ArgumentError, match="range"):
-        histogram(pixels(np.ones((1, 2, 2))), range=span)
+        histogram(array_source(np.ones((1, 2, 2))), range=span)
 
 
 def test_what_a_histogram_cannot_be_made_of() -> None:
     with pytest.raises(DtypeError, match="abs"):
-        histogram(pixels(np.ones((1, 2, 2), np.complex64)))
+        histogram(array_source(np.ones((1, 2, 2), np.complex64)))
     with pytest.raises(PlanError, match="range or the statistics"):
-        Histogram(pixels(np.ones((1, 2, 2))))
+        Histogram(array_source(np.ones((1, 2, 2))))
     with pytest.raises(PlanError, match="statistics table"):
-        Histogram(pixels(np.ones((1, 2, 2))), pixels(np.ones((1, 2, 2))))
+        Histogram(array_source(np.ones((1, 2, 2))), array_source(np.ones((1, 2, 2))))
 
 
 def test_counts_and_limits_come_from_the_same_overview(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("weft.ops.statistics"), "MIN_PIXELS", 100)
     data = np.random.default_rng(3).normal(size=(2, 50, 50)).astype(np.float32)
-    plan = optimize(histogram(pixels(data, coarsest=8), bins=10))
+    plan = optimize(histogram(array_source(data, coarsest=8), bins=10))
     assert {firing.rule for firing in plan.fired} == {"statistics from an overview"}
     got = found(plan.node)
     coarse = data[:, ::5, ::5]
     assert got.counts.sum(axis=1).tolist() == [100, 100]
     np.testing.assert_array_equal(got.edges[:, [0, -1]], np.stack([coarse.min(axis=(1, 2)), coarse.max(axis=(1, 2))], axis=1))
-    exact = optimize(histogram(pixels(data, coarsest=8), bins=10), mode="exact")
+    exact = optimize(histogram(array_source(data, coarsest=8), bins=10), mode="exact")
     assert found(exact.node).counts.sum(axis=1).tolist() == [2500, 2500]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,44 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from weft.graph.block import Block
 from weft.graph.errors import DtypeError
-from weft.graph.grid import Grid, Region
-from weft.graph.node import Meta, Node, Source
+from weft.graph.grid import Region
+from weft.graph.node import Node
 from weft.graph.optimize import optimize
 from weft.graph.sweep import Program, evaluate
-from weft.graph.values import FrozenArray
 from weft.ops.statistics import BandStatistics, Statistics, statistics, statistics_of
+
+from .helpers import array_source
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 DTYPES = ["bool", "u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"]
-
-
-@dataclass(frozen=True, eq=False)
-class Pixels(Source):
-    """An array as a source; ``step`` coarser on request, by taking every n-th pixel."""
-
-    data: FrozenArray
-    valid: FrozenArray | None = None
-    coarsest: int = 1
-
-    def _meta(self) -> Meta:
-        bands, rows, cols = self.data.array.shape
-        names = tuple(f"b{i}" for i in range(bands))
-        return Meta(Grid((rows, cols)), names, self.data.array.dtype, masked=self.valid is not None)
-
-    def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
-        valid = None if self.valid is None else self.valid.array
-        return Block(self.data.array, valid).window(region.rows, region.cols)
-
-    def reduced(self, factor: float) -> Node | None:
-        step = min(self.coarsest, int(factor))
-        return None if step < 2 else pixels(self.data.array[:, ::step, ::step])
-
-
-def pixels(data: Any, valid: Any = None, coarsest: int = 1) -> Pixels:
-    return Pixels(FrozenArray(data), None if valid is None else FrozenArray(valid), coarsest)
 
 
 def table(node: Node) -> np.ndarray:
@@ -95,7 +67,7 @@ def tiles(draw: st.DrawFn, shape: tuple[int, int]) -> list[Region]:
 @given(images())
 def test_equals_numpy(image: tuple[np.ndarray, np.ndarray | None]) -> None:
     data, valid = image
-    found = table(Statistics(pixels(data, valid)))
+    found = table(Statistics(array_source(data, valid)))
     assert found.shape == (len(data), 1, 5)
     np.testing.assert_array_equal(found[:, 0, :3], np.array(expected(data, valid))[:, :3])
     np.testing.assert_allclose(found[:, 0, 3:], np.array(expected(data, valid))[:, 3:], rtol=1e-9, atol=1e-9)
@@ -105,7 +77,7 @@ def test_equals_numpy(image: tuple[np.ndarray, np.ndarray | None]) -> None:
 @given(st.data())
 def test_any_tiling_gives_the_same(draws: st.DataObject) -> None:
     data, valid = draws.draw(images())
-    source = pixels(data, valid)
+    source = array_source(data, valid)
     node = Statistics(source)
     parts = draws.draw(st.composite(tiles)(data.shape[1:]))
     states = [node.partial((source.kernel((), tile),)) for tile in parts]
@@ -122,55 +94,55 @@ def test_any_tiling_gives_the_same(draws: st.DataObject) -> None:
 
 def test_integers_are_exact_to_the_last_digit() -> None:
     extremes = np.array([[[-(2**63), 2**63 - 1, 5, -7]]], np.int64)
-    found = table(Statistics(pixels(extremes)))[0, 0]
+    found = table(Statistics(array_source(extremes)))[0, 0]
     exact = [int(v) for v in extremes.ravel()]
     assert found[3] == sum(exact) / 4
     assert found[4] == pytest.approx(np.std(np.array(exact, np.longdouble)), rel=1e-15)
     top = np.full((1, 40, 40), 2**64 - 1, np.uint64)
-    assert table(Statistics(pixels(top)))[0, 0].tolist() == [1600, 2.0**64, 2.0**64, 2.0**64, 0]
+    assert table(Statistics(array_source(top)))[0, 0].tolist() == [1600, 2.0**64, 2.0**64, 2.0**64, 0]
 
 
 def test_a_small_spread_on_a_large_offset_survives() -> None:
     noise = np.random.default_rng(1).normal(size=(1, 300, 301))
-    found = table(Statistics(pixels(noise + 1e9)))[0, 0]
+    found = table(Statistics(array_source(noise + 1e9)))[0, 0]
     assert found[4] == pytest.approx(np.std(noise), rel=1e-6)
 
 
 def test_strided_bands_are_read_in_place() -> None:
     data = np.arange(2 * 30 * 40, dtype=np.uint16).reshape(30, 40, 2).transpose(2, 0, 1)
-    assert table(Statistics(pixels(data)))[1, 0].tolist() == pytest.approx(expected(data, None)[1])
+    assert table(Statistics(array_source(data)))[1, 0].tolist() == pytest.approx(expected(data, None)[1])
 
 
 def test_nothing_valid_is_a_count_of_zero() -> None:
     for dtype in ("u1", "i4", "f4"):
-        found = table(Statistics(pixels(np.ones((1, 4, 4), dtype), np.zeros((1, 4, 4), bool))))[0, 0]
+        found = table(Statistics(array_source(np.ones((1, 4, 4), dtype), np.zeros((1, 4, 4), bool))))[0, 0]
         assert found[0] == 0
         assert np.isnan(found[1:]).all()
 
 
 def test_complex_pixels_have_no_order() -> None:
     with pytest.raises(DtypeError, match="abs"):
-        statistics(pixels(np.ones((1, 2, 2), np.complex64)))
+        statistics(array_source(np.ones((1, 2, 2), np.complex64)))
 
 
 def test_dressed_by_band_name() -> None:
-    node = statistics(pixels(np.array([[[1, 3]], [[5, 5]]], np.uint8)))
+    node = statistics(array_source(np.array([[[1, 3]], [[5, 5]]], np.uint8)))
     found = statistics_of(evaluate(Program(node), node.meta.grid.region), node.meta.bands)
     assert found == {"b0": BandStatistics(2, 1, 3, 2, 1), "b1": BandStatistics(2, 5, 5, 5, 0)}
 
 
 def test_a_part_of_the_table_can_be_asked_for() -> None:
-    node = statistics(pixels(np.array([[[1, 3]]], np.uint8)))
+    node = statistics(array_source(np.array([[[1, 3]]], np.uint8)))
     assert evaluate(Program(node), Region(0, 1, 1, 3)).data.tolist() == [[[1, 3]]]
 
 
 def test_the_overview_is_read_where_it_is_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("weft.ops.statistics"), "MIN_PIXELS", 100)
     data = np.random.default_rng(2).integers(0, 1000, (1, 50, 50)).astype(np.uint16)
-    plan = optimize(statistics(pixels(data, coarsest=8)))
+    plan = optimize(statistics(array_source(data, coarsest=8)))
     assert [firing.rule for firing in plan.fired] == ["statistics from an overview"]
     np.testing.assert_allclose(table(plan.node)[:, 0], expected(data[:, ::5, ::5], None))
-    assert not optimize(statistics(pixels(data, coarsest=8)), mode="exact").fired
-    assert not optimize(statistics(pixels(data, coarsest=8), approximate=False)).fired
-    assert not optimize(statistics(pixels(data, coarsest=1))).fired
-    assert not optimize(statistics(pixels(data[:, :10, :10], coarsest=8))).fired
+    assert not optimize(statistics(array_source(data, coarsest=8)), mode="exact").fired
+    assert not optimize(statistics(array_source(data, coarsest=8), approximate=False)).fired
+    assert not optimize(statistics(array_source(data, coarsest=1))).fired
+    assert not optimize(statistics(array_source(data[:, :10, :10], coarsest=8))).fired

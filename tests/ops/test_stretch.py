@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -14,44 +13,21 @@ from hypothesis.extra.numpy import arrays
 
 from weft.graph.block import Block
 from weft.graph.errors import ArgumentError, DtypeError, PlanError
-from weft.graph.grid import Grid, Region
+from weft.graph.grid import Region
 from weft.graph.jsonio import from_json, to_json
-from weft.graph.node import Meta, Node, Source, operation
+from weft.graph.node import Node
 from weft.graph.optimize import optimize
 from weft.graph.sweep import Program, evaluate
-from weft.graph.values import FrozenArray
 from weft.ops.statistics import statistics
 from weft.ops.stretch import LinearStretch, PercentRange, stretch
+
+from .helpers import array_source
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-@operation("test_stretch_pixels")
-@dataclass(frozen=True, eq=False)
-class Pixels(Source):
-    """An array as a source."""
-
-    data: FrozenArray
-    valid: FrozenArray | None = None
-    coarsest: int = 1
-
-    def _meta(self) -> Meta:
-        bands, rows, cols = self.data.array.shape
-        names = tuple(f"b{i}" for i in range(bands))
-        attrs = {"scales": (0.1,), "title": "x"}
-        return Meta(Grid((rows, cols)), names, self.data.array.dtype, 7, self.valid is not None, attrs=attrs)
-
-    def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
-        valid = None if self.valid is None else self.valid.array
-        return Block(self.data.array, valid).window(region.rows, region.cols)
-
-    def reduced(self, factor: float) -> Node | None:
-        step = min(self.coarsest, int(factor))
-        return None if step < 2 else pixels(self.data.array[:, ::step, ::step])
-
-
-def pixels(data: Any, valid: Any = None, coarsest: int = 1) -> Pixels:
-    return Pixels(FrozenArray(data), None if valid is None else FrozenArray(valid), coarsest)
+def pixels(data: Any, valid: Any = None, coarsest: int = 1) -> Node:
+    return array_source(data, valid, nodata=7, coarsest=coarsest, attrs={"scales": (0.1,), "title": "x"})
 
 
 def whole(node: Node) -> Block:
