@@ -14,7 +14,7 @@ from weft.graph.plan import make_plan
 
 @pytest.fixture
 def _small_cache() -> Iterator[None]:
-    tile_cache().resize(80 * 1024)
+    tile_cache().resize(50 * 1024)
     yield
     tile_cache().resize(DEFAULT_BYTES)
 
@@ -34,7 +34,7 @@ def test_chunks_that_fit_go_row_by_row(ops: SimpleNamespace) -> None:
 
 @pytest.mark.usefixtures("_small_cache")
 def test_strips_are_as_narrow_as_the_cache_asks(ops: SimpleNamespace) -> None:
-    # A task uses one tile of 32 x 32 x 8 bytes; two fifths of the cache hold four of them.
+    # A task uses one tile of 32 x 32 x 8 bytes; two thirds of the cache hold four of them.
     plan = make_plan(ops.Noise((64, 320), (32, 32)), 32)
     assert strips(plan)[:8] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (0, 4)]
     # A chunk that uses more than the whole cache makes strips one chunk wide.
