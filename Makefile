@@ -4,7 +4,8 @@
 #   make test          the tests that take seconds
 #   make test-all      every test
 #   make lint types    ruff, mypy
-#   make bench         weft beside its peers; see benchmarks/
+#   make bench         weft beside its peers, one table; see benchmarks/
+#   make limits        the engine's own limits, one table
 #
 # PYTHON chooses the interpreter: python3.11 if there is one, otherwise a python3 that is new enough.
 
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 SIZE ?= 4096
 OUT ?= demo-output
 
-.PHONY: demo test test-all lint types bench clean
+.PHONY: demo test test-all lint types bench limits clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.stamp: pyproject.toml constraints.txt
@@ -50,6 +51,9 @@ types: $(VENV)/.stamp
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
+
+limits: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.engine
 
 clean:
 	rm -rf $(VENV) demo-output build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
