@@ -17,17 +17,24 @@ EDGE = 1e-6  # pixels; a coordinate this close below a pixel's edge lies on it
 
 
 @njit(nogil=True, cache=True)
+def spanned(window, m):  # type: ignore[no-untyped-def]
+    """Least and greatest x, then y, of the window's samples in source coordinates, by its map ``m``."""
+    x_low, x_high, y_low, y_high = np.inf, -np.inf, np.inf, -np.inf
+    for k in range(4):  # a bilinear function is extreme in the corners
+        v = (window[0] if k < 2 else window[1] - 1) + 0.5 - m[0]
+        u = (window[2] if k % 2 == 0 else window[3] - 1) + 0.5 - m[1]
+        x = (m[2] + m[4] * v) + (m[3] + m[5] * v) * u
+        y = (m[6] + m[8] * v) + (m[7] + m[9] * v) * u
+        x_low, x_high = min(x_low, x), max(x_high, x)
+        y_low, y_high = min(y_low, y), max(y_high, y)
+    return x_low, x_high, y_low, y_high
+
+
+@njit(nogil=True, cache=True)
 def is_clear(mask, where, windows, maps, p, reach_x, reach_y):  # type: ignore[no-untyped-def]
     """Whether all pixels within ``reach`` of the window's sample indices are in the image and, as far as loaded, valid."""
     top, left, height, width, _, _ = where
-    x_low, x_high, y_low, y_high = np.inf, -np.inf, np.inf, -np.inf
-    for k in range(4):  # a bilinear function is extreme in the corners
-        v = (windows[p, 0] if k < 2 else windows[p, 1] - 1) + 0.5 - maps[p, 0]
-        u = (windows[p, 2] if k % 2 == 0 else windows[p, 3] - 1) + 0.5 - maps[p, 1]
-        x = (maps[p, 2] + maps[p, 4] * v) + (maps[p, 3] + maps[p, 5] * v) * u
-        y = (maps[p, 6] + maps[p, 8] * v) + (maps[p, 7] + maps[p, 9] * v) * u
-        x_low, x_high = min(x_low, x), max(x_high, x)
-        y_low, y_high = min(y_low, y), max(y_high, y)
+    x_low, x_high, y_low, y_high = spanned(windows[p], maps[p])
     x_low, x_high = x_low - 0.5 - reach_x - EDGE, x_high - 0.5 + reach_x + EDGE
     y_low, y_high = y_low - 0.5 - reach_y - EDGE, y_high - 0.5 + reach_y + EDGE
     if not (x_low >= 0 and y_low >= 0 and x_high <= width - 1 and y_high <= height - 1):
@@ -290,13 +297,7 @@ def weigh_line(first, at, width, cubic, weights, total):  # type: ignore[no-unty
 @njit(nogil=True, cache=True)
 def as_double(src, where, window, m, reach_x, reach_y):  # type: ignore[no-untyped-def]
     """The pixels around a window's taps in float64, so that each is converted once, and (row, col) of their corner."""
-    x_low, x_high, y_low, y_high = np.inf, -np.inf, np.inf, -np.inf
-    for k in range(4):
-        v = (window[0] if k < 2 else window[1] - 1) + 0.5 - m[0]
-        u = (window[2] if k % 2 == 0 else window[3] - 1) + 0.5 - m[1]
-        x, y = (m[2] + m[4] * v) + (m[3] + m[5] * v) * u, (m[6] + m[8] * v) + (m[7] + m[9] * v) * u
-        x_low, x_high = min(x_low, x), max(x_high, x)
-        y_low, y_high = min(y_low, y), max(y_high, y)
+    x_low, x_high, y_low, y_high = spanned(window, m)
     top, left = where[0], where[1]
     row0, col0 = max(0, math.floor(y_low - reach_y) - 2 - top), max(0, math.floor(x_low - reach_x) - 2 - left)
     row1 = min(src.shape[1], math.ceil(y_high + reach_y) + 2 - top)
