@@ -6,12 +6,8 @@ A function here takes whatever holds a node first (a ``Raster``, a ``Node``) and
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
+from ..graph.discovery import offered
 
-__all__: list[str] = []
-for _found in iter_modules(__path__):
-    _module = import_module(f"{__name__}.{_found.name}")
-    for _name in getattr(_module, "__all__", ()):
-        globals()[_name] = getattr(_module, _name)
-        __all__.append(_name)  # noqa: PYI056
+_offered = offered(__name__, __path__)
+globals().update(_offered)
+__all__ = list(_offered)
