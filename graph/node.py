@@ -227,8 +227,9 @@ class Node:
         return type(self)(**values)
 
     def params(self) -> dict[str, Any]:
-        """The fields that are not nodes, by name."""
-        pairs = ((f.name, getattr(self, f.name)) for f in fields(self))  # type: ignore[arg-type]
+        """The fields that are not nodes, by name; without those whose metadata has ``json`` False."""
+        shown = (f for f in fields(self) if f.metadata.get("json", True))  # type: ignore[arg-type]
+        pairs = ((f.name, getattr(self, f.name)) for f in shown)
         return {name: value for name, value in pairs if not isinstance(value, Node) and not _is_nodes(value)}
 
     def describe(self) -> str:

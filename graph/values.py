@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
+from dataclasses import fields
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -84,6 +86,17 @@ class Function:
 
     def __repr__(self) -> str:
         return getattr(self.call, "__qualname__", type(self.call).__name__)
+
+
+class ByContent:
+    """Base of a frozen dataclass of plain values that a node may hold as one: ``token`` is the digest of its fields."""
+
+    @cached_property
+    def token(self) -> str:
+        h = blake2b(digest_size=16)
+        for f in fields(self):  # type: ignore[arg-type]
+            digest(getattr(self, f.name), h)
+        return h.hexdigest()
 
 
 def digest(value: Any, into: Hash) -> None:

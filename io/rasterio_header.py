@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from functools import cached_property
-from hashlib import blake2b
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +12,7 @@ from rasterio.io import DatasetReader
 
 from ..graph.errors import CRSError, SourceError
 from ..graph.grid import MAX_SIDE, Grid, crs_name
-from ..graph.values import digest
+from ..graph.values import ByContent
 from ..ops.common import unique_names
 from .gdal import Options, Stamps, gdal_environment, naming_errors, open_dataset, shown
 from .registry import is_local, local_stamps
@@ -50,7 +48,7 @@ class Level(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Header:
+class Header(ByContent):
     """Everything the engine wants to know of a file before it reads a pixel.
 
     Parameters
@@ -71,13 +69,6 @@ class Header:
     levels: tuple[Level, ...]
     stamps: Stamps
     attrs: tuple[tuple[str, Any], ...]
-
-    @cached_property
-    def token(self) -> str:
-        h = blake2b(digest_size=16)
-        for f in fields(self):
-            digest(getattr(self, f.name), h)
-        return h.hexdigest()
 
     @property
     def watched(self) -> Stamps:

@@ -8,7 +8,7 @@ band, GDAL does not look at its nodata value, so it is not the raster's nodata e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -24,7 +24,7 @@ from ..ops.common import unique_names
 from .gdal import Options, gdal_environment, gdal_options, naming_errors, open_dataset, shown
 from .rasterio_header import Band, Header, Level, read_header
 from .registry import Driver, as_uri, checked_overviews, local_stamps, pick_bands, register_driver
-from .tiles import tile_shape
+from .tiles import cheaper_levels, tile_shape
 from .validity import Nodata, given_nodata, not_nodata
 
 __all__ = ["RasterioSource", "open_rasterio"]
@@ -112,14 +112,8 @@ class RasterioSource(TiledSource):
         return tuple(replace(self, level=k) for k in range(len(self.header.levels) - 1))
 
     def reduced(self, factor: float) -> Node | None:
-        rows, cols = self._level.shape
-        best: tuple[int, int] | None = None
-        for k, level in enumerate(self.header.levels[1:]):
-            scale = max(rows / level.shape[0], cols / level.shape[1])
-            size = level.shape[0] * level.shape[1]
-            if scale <= factor * (1 + 1e-9) and size < rows * cols and (best is None or size < best[0]):
-                best = (size, k)
-        return replace(self, level=best[1]) if best else None
+        fitting = cheaper_levels(self._level.shape, (level.shape for level in self.header.levels[1:]), factor)
+        return replace(self, level=fitting[0]) if fitting else None
 
     def describe(self) -> str:
         part = "" if self.level is None else f", overview {self.level + 1}"
@@ -127,9 +121,6 @@ class RasterioSource(TiledSource):
         return f"{shown(self.uri).rsplit('/', 1)[-1]}{some}{part}"
 
     # JSON
-
-    def params(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("json", True)}
 
     @classmethod
     def from_params(cls, **params: Any) -> Self:

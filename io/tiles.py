@@ -1,6 +1,8 @@
-"""How a source's own blocks are joined into the tiles that it reads and the cache keeps."""
+"""A source's own layout: its blocks joined into the tiles that are read and cached, and which of its levels can serve."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 TILE_SIDE = 512
 TILE_BYTES = 16 * 2**20
@@ -25,3 +27,17 @@ def tile_shape(shape: tuple[int, int], block: tuple[int, int], pixel_bytes: int)
         across //= 2
     down = max(1, min(TILE_SIDE // height, budget // (height * width * across)))
     return min(rows, height * down), min(cols, width * across)
+
+
+def cheaper_levels(shape: tuple[int, int], levels: Iterable[tuple[int, int]], factor: float) -> list[int]:
+    """Positions of the ``levels`` with fewer pixels than ``shape`` and at most ``factor`` times coarser, smallest first.
+
+    Shapes are (rows, cols), and neither axis may be coarser than that.
+    """
+    rows, cols = shape
+    sizes = {
+        k: height * width
+        for k, (height, width) in enumerate(levels)
+        if max(rows / height, cols / width) <= factor * (1 + 1e-9) and height * width < rows * cols
+    }
+    return sorted(sizes, key=sizes.__getitem__)

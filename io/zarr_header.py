@@ -7,8 +7,7 @@ import binascii
 import json
 import math
 import struct
-from dataclasses import dataclass, fields
-from functools import cached_property
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from affine import Affine
 from ..graph.errors import ArgumentError, CRSError, SourceError
 from ..graph.grid import Grid, crs_name
 from ..graph.node import as_dtype
-from ..graph.values import digest
+from ..graph.values import ByContent
 from ..ops.common import unique_names
 from .georef import geotransform, spatial_axes, transform_of
 from .registry import local_stamps
@@ -51,7 +50,7 @@ class Level(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ZarrHeader:
+class ZarrHeader(ByContent):
     """Everything the engine wants to know before it reads a chunk.
 
     Parameters
@@ -76,13 +75,6 @@ class ZarrHeader:
     attrs: str
     digests: tuple[str, ...]
     stamps: tuple[tuple[str, int, int], ...]
-
-    @cached_property
-    def token(self) -> str:
-        h = blake2b(digest_size=16)
-        for f in fields(self):
-            digest(getattr(self, f.name), h)
-        return h.hexdigest()
 
 
 def read_zarr_header(uri: str, path: str, variable: str | None, options: Options) -> ZarrHeader:

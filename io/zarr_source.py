@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ from ..graph.grid import Region
 from ..graph.node import Meta, Node, operation
 from ..graph.source import TiledSource
 from .registry import Driver, as_uri, checked_overviews, local_stamps, pick_bands, register_driver
-from .tiles import tile_shape
+from .tiles import cheaper_levels, tile_shape
 from .validity import given_nodata, validated
 from .zarr_header import Level, ZarrHeader, read_zarr_header
 from .zarr_store import Options, is_url, naming_zarr_errors, open_array
@@ -102,20 +102,11 @@ class ZarrSource(TiledSource):
     def reduced(self, factor: float) -> Node | None:
         if self.overviews == "none":
             return None
-        rows, cols = self._level.grid.shape
-        best: tuple[int, int] | None = None
-        for k, level in enumerate(self.header.levels):
-            height, width = level.grid.shape
-            size = height * width
-            fits = max(rows / height, cols / width) <= factor * (1 + 1e-9)
-            if fits and size < rows * cols and (best is None or size < best[0]) and self._covers_the_same(level):
-                best = (size, k)
-        return replace(self, level=best[1]) if best else None
+        levels = self.header.levels
+        fitting = cheaper_levels(self._level.grid.shape, (level.grid.shape for level in levels), factor)
+        return next((replace(self, level=k) for k in fitting if self._covers_the_same(levels[k])), None)
 
     # JSON
-
-    def params(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata.get("json", True)}
 
     @classmethod
     def from_params(cls, **params: Any) -> Self:
