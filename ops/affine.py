@@ -26,12 +26,43 @@ _SNAP = 1e-9
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
-@operation("affine")
-@dataclass(frozen=True, eq=False)
-class Affine(Node):
-    """``source`` sampled where ``matrix`` sends the pixels of ``grid``: output pixel-corner coordinates to the source's."""
+class Resampled(Node):
+    """What ``Affine`` and ``Warp`` share: ``source`` sampled at the pixels of ``target``."""
 
     cost: ClassVar[float] = 12.0
+
+    source: Node
+    target: Grid
+    resampling: str
+    antialias: bool
+
+    def select(self, bands: tuple[int, ...]) -> Node | None:
+        inner = self.source.select(bands)
+        return None if inner is None else self.with_inputs([inner])
+
+    def _resampled_meta(self, masked: bool) -> Meta:
+        meta = self.source.meta
+        nodata = meta.nodata if meta.nodata is not None or meta.dtype.kind not in "fc" else math.nan
+        return meta.having(grid=self.target, nodata=nodata, masked=masked, tile=(512, 512))
+
+    def _widens(self) -> bool:
+        """Whether a coarser ``target`` averages pixels, so that those of an overview may stand for them."""
+        return self.antialias and self.resampling != "nearest"
+
+    def _affine_below(self) -> tuple[Node, Matrix] | None:
+        """(source, matrix) of a source that is an affine and sampled in the same way, if it averages no pixels away."""
+        inner = self.source.as_affine()
+        if inner is None:
+            return None
+        source, matrix, resampling, antialias = inner
+        alike = (resampling, antialias) == (self.resampling, self.antialias)
+        return (source, matrix) if alike and not averages(matrix, resampling, antialias) else None
+
+
+@operation("affine")
+@dataclass(frozen=True, eq=False)
+class Affine(Resampled):
+    """``source`` sampled where ``matrix`` sends the pixels of ``target``: output pixel-corner coordinates to the source's."""
 
     source: Node
     matrix: Matrix
@@ -42,12 +73,9 @@ class Affine(Node):
     def _meta(self) -> Meta:
         check_resampling(self.resampling)
         checked_matrix(self.matrix)
-        meta = self.source.meta
         if self._is_identity():
-            return meta.with_grid(self.target)
-        nodata = meta.nodata if meta.nodata is not None or meta.dtype.kind not in "fc" else math.nan
-        masked = meta.masked or not self._stays_inside()
-        return meta.having(grid=self.target, nodata=nodata, masked=masked, tile=(512, 512))
+            return self.source.meta.with_grid(self.target)
+        return self._resampled_meta(masked=self.source.meta.masked or not self._stays_inside())
 
     def need(self, region: Region) -> tuple[Region]:
         shift = self._shift()
@@ -76,35 +104,27 @@ class Affine(Node):
     @rule("resample once: affine of affine", exact=False)
     def _compose(self) -> Node | None:
         """Within the interpolation error of the inner one; at the image's border validity may differ by a pixel."""
-        inner = self.source.as_affine()
+        inner = self._affine_below()
         if inner is None:
             return None
-        source, matrix, resampling, antialias = inner
-        if (resampling, antialias) != (self.resampling, self.antialias) or averages(matrix, resampling, antialias):
-            return None
+        source, matrix = inner
         canvas = self.source.meta.grid.shape
         if not (canvas_covers(matrix, canvas, source.meta.grid.shape) or self._stays_inside(margin=2.5)):
             return None
-        return Affine(source, snapped(compose(matrix, self.matrix), canvas), self.target, resampling, antialias)
+        return Affine(source, snapped(compose(matrix, self.matrix), canvas), self.target, self.resampling, self.antialias)
 
     @rule("read the right overview", exact=False)
     def _read_overview(self) -> Node | None:
         """Two or more source pixels per output pixel: average the overview's pixels instead of the full image's."""
-        if not self.antialias or self.resampling == "nearest":
-            return None
-        coarse = overview_for(self.source, min(_scales(self.matrix)))
+        coarse = overview_for(self.source, min(_scales(self.matrix))) if self._widens() else None
         return None if coarse is None else self._on(coarse)
 
     def as_affine(self) -> tuple[Node, Matrix, str, bool] | None:
         return self.source, self.matrix, self.resampling, self.antialias
 
-    def select(self, bands: tuple[int, ...]) -> Node | None:
-        inner = self.source.select(bands)
-        return None if inner is None else self.with_inputs([inner])
-
     def reduced(self, factor: float) -> Node | None:
         grid = coarser(self.target, factor)
-        if grid is None or not self.antialias or self.resampling == "nearest":
+        if grid is None or not self._widens():
             return None
         ratio = (self.target.shape[1] / grid.shape[1], 0.0, 0.0, 0.0, self.target.shape[0] / grid.shape[0], 0.0)
         return Affine(self.source, compose(self.matrix, ratio), grid, self.resampling, self.antialias)

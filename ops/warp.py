@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..graph.block import Block
 from ..graph.errors import ArgumentError, CRSError, GridError
 from ..graph.grid import Bounds, Grid, Region, crs_name, pyproj_crs, short_crs, transformer
 from ..graph.node import Meta, Node, operation, rule, verb
-from .affine import Affine, averages, between, canvas_covers, coarser, overview_for
+from .affine import Affine, Resampled, between, canvas_covers, coarser, overview_for
 from .coordinates import local_scale, warp_need, warp_patches
 from .sampling import check_resampling, sample
 
@@ -27,10 +27,8 @@ _MOST_PIXELS = 2**44  # of a target grid; 17 million Mpixel is a mistake, not an
 
 @operation("warp")
 @dataclass(frozen=True, eq=False)
-class Warp(Node):
+class Warp(Resampled):
     """``source`` sampled at the pixels of ``target``, a grid in another CRS."""
-
-    cost: ClassVar[float] = 12.0
 
     source: Node
     target: Grid
@@ -42,12 +40,11 @@ class Warp(Node):
         check_resampling(self.resampling)
         if not (self.tolerance > 0 and math.isfinite(self.tolerance)):
             raise ArgumentError(f"tolerance is a part of a source pixel above 0; got {self.tolerance!r}")
-        meta = self.source.meta
-        if meta.grid.crs is None or self.target.crs is None:
+        crs = self.source.meta.grid.crs
+        if crs is None or self.target.crs is None:
             raise CRSError("a warp leads from one CRS to another, and one of the two is missing")
-        transformer(self.target.crs, meta.grid.crs)
-        nodata = meta.nodata if meta.nodata is not None or meta.dtype.kind not in "fc" else math.nan
-        return meta.having(grid=self.target, nodata=nodata, masked=True, tile=(512, 512))
+        transformer(self.target.crs, crs)
+        return self._resampled_meta(masked=True)
 
     def need(self, region: Region) -> tuple[Region]:
         where = (self.target, self.source.meta.grid, self.tolerance)
@@ -61,12 +58,10 @@ class Warp(Node):
     @rule("resample once: warp of affine", exact=False)
     def _compose(self) -> Node | None:
         """Within the interpolation error of the affine; at the image's border validity may differ by a pixel."""
-        inner = self.source.as_affine()
+        inner = self._affine_below()
         if inner is None:
             return None
-        source, matrix, resampling, antialias = inner
-        if (resampling, antialias) != (self.resampling, self.antialias) or averages(matrix, resampling, antialias):
-            return None
+        source, matrix = inner
         canvas, grid = self.source.meta.grid, source.meta.grid
         # The mapping goes by grids, so the affine must have kept the ground where it was.
         if canvas.crs != grid.crs or not canvas_covers(matrix, canvas.shape, grid.shape):
@@ -74,23 +69,17 @@ class Warp(Node):
         moved = np.array(between(grid, canvas)) - np.array(matrix)
         if np.abs(moved * np.array([canvas.shape[1], canvas.shape[0], 1] * 2)).max() > 1e-3:
             return None
-        return Warp(source, self.target, resampling, antialias, self.tolerance)
+        return self.with_inputs([source])
 
     @rule("read the right overview", exact=False)
     def _read_overview(self) -> Node | None:
         """Two or more source pixels per output pixel, everywhere: average the overview's pixels instead of the full image's."""
-        if not self.antialias or self.resampling == "nearest":
-            return None
-        coarse = overview_for(self.source, local_scale(self.target, self.source.meta.grid))
+        coarse = self._overview(self.target)
         return None if coarse is None else self.with_inputs([coarse])
-
-    def select(self, bands: tuple[int, ...]) -> Node | None:
-        inner = self.source.select(bands)
-        return None if inner is None else self.with_inputs([inner])
 
     def reduced(self, factor: float) -> Node | None:
         grid = coarser(self.target, factor)
-        if grid is None or not self.antialias or self.resampling == "nearest":
+        if grid is None or not self._widens():
             return None
         return Warp(self.source, grid, self.resampling, self.antialias, self.tolerance)
 
@@ -98,9 +87,11 @@ class Warp(Node):
         grid = coarser(self.target, factor)
         if grid is None:
             return None
-        averaged = self.antialias and self.resampling != "nearest"
-        overview = overview_for(self.source, local_scale(grid, self.source.meta.grid)) if averaged else None
-        return Warp(overview or self.source, grid, "nearest", self.antialias, self.tolerance)
+        return Warp(self._overview(grid) or self.source, grid, "nearest", self.antialias, self.tolerance)
+
+    def _overview(self, target: Grid) -> Node | None:
+        """What may stand for the source where ``target`` is coarse everywhere."""
+        return overview_for(self.source, local_scale(target, self.source.meta.grid)) if self._widens() else None
 
 
 @verb
