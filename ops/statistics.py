@@ -34,7 +34,7 @@ COLUMNS = ("count", "min", "max", "mean", "std")
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What was seen of an integer band, in Python's integers: exact."""
+    """What was seen of an integer band, in Python's integers: exact. ``joined`` and ``row`` are for ``count`` above 0."""
 
     count: int
     min: int
@@ -43,8 +43,6 @@ class Sums:
     squares: int
 
     def joined(self, other: Sums) -> Sums:
-        if not self.count or not other.count:
-            return self if self.count else other
         return Sums(
             self.count + other.count,
             min(self.min, other.min),
@@ -54,15 +52,13 @@ class Sums:
         )
 
     def row(self) -> tuple[float, ...]:
-        if not self.count:
-            return _NOTHING
         variance = (self.count * self.squares - self.total**2) / self.count**2
         return self.count, self.min, self.max, self.total / self.count, math.sqrt(variance)
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """What was seen of a float band; ``m2`` is the sum of squared deviations from ``mean``."""
+    """The same of a float band; ``m2`` is the sum of squared deviations from ``mean``."""
 
     count: int
     min: float
@@ -71,8 +67,6 @@ class Moments:
     m2: float
 
     def joined(self, other: Moments) -> Moments:
-        if not self.count or not other.count:
-            return self if self.count else other
         count = self.count + other.count
         delta = other.mean - self.mean
         mean = self.mean + delta * (other.count / count)
@@ -80,7 +74,7 @@ class Moments:
         return Moments(count, min(self.min, other.min), max(self.max, other.max), mean, m2)
 
     def row(self) -> tuple[float, ...]:
-        return (self.count, self.min, self.max, self.mean, math.sqrt(self.m2 / self.count)) if self.count else _NOTHING
+        return self.count, self.min, self.max, self.mean, math.sqrt(self.m2 / self.count)
 
 
 _NOTHING = (0, math.nan, math.nan, math.nan, math.nan)
@@ -104,11 +98,11 @@ class Statistics(Reduction):
     def combine(self, states: list[list[Sums | Moments]]) -> list[Sums | Moments]:
         whole = states[0]
         for state in states[1:]:
-            whole = [a.joined(b) for a, b in zip(whole, state, strict=True)]  # type: ignore[arg-type]
+            whole = [_joined(a, b) for a, b in zip(whole, state, strict=True)]
         return whole
 
     def finish(self, state: list[Sums | Moments]) -> Block:
-        return Block(np.array([[band.row()] for band in state], np.float64))
+        return Block(np.array([[band.row() if band.count else _NOTHING] for band in state], np.float64))
 
     def describe(self) -> str:
         return pixels_read(self.source)
@@ -166,6 +160,12 @@ def statistics_of(table: Block, bands: Sequence[str]) -> dict[str, BandStatistic
     """
     rows = table.data[:, 0, :].tolist()
     return {name: BandStatistics(int(row[0]), *row[1:]) for name, row in zip(bands, rows, strict=True)}
+
+
+def _joined(one: Sums | Moments, other: Sums | Moments) -> Sums | Moments:
+    if not one.count or not other.count:
+        return one if one.count else other
+    return one.joined(other)  # type: ignore[arg-type]  # parts of one band are of one kind
 
 
 def _seen(data: np.ndarray, valid: np.ndarray | None) -> Sums | Moments:
