@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,18 +53,18 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 @dataclass(frozen=True)
 class Chain:
-    """The operations that options ask for, in the order in which they are applied."""
+    """The operations that options ask for, in the order in which they are applied. Its fields are the options."""
 
-    bands: str | None
-    bounds: str | None
-    bounds_crs: str | None
-    window: str | None
-    crs: str | None
-    resolution: str | None
-    resampling: Resampling
-    stretch: str | None
-    dra: bool
-    dtype: str | None
+    bands: Bands = None
+    bounds: BoundsText = None
+    bounds_crs: BoundsCrs = None
+    window: Window = None
+    crs: Crs = None
+    resolution: Resolution = None
+    resampling: ResamplingName = "bilinear"
+    stretch: Stretch = None
+    dra: Dra = False
+    dtype: Dtype = None
 
     def applied_to(self, raster: Raster) -> Raster:
         if self.stretch and self.dra:
@@ -93,6 +95,22 @@ class Chain:
         return x, y[0] if y else x
 
 
+def with_chain(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with one option for each field of ``Chain`` in place of its parameter ``chain``."""
+    own = signature(command, eval_str=True)
+    options = signature(Chain, eval_str=True).parameters.values()
+
+    @wraps(command)
+    def call(**given: Any) -> None:
+        chain = Chain(**{option.name: given.pop(option.name) for option in options})
+        command(chain=chain, **given)
+
+    shown = [each for parameter in own.parameters.values() for each in (options if parameter.name == "chain" else [parameter])]
+    keywords = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in shown]
+    call.__signature__ = own.replace(parameters=keywords)  # type: ignore[attr-defined]  # typer makes its options of it
+    return call
+
+
 @app.callback(invoke_without_command=True)
 def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
@@ -115,41 +133,24 @@ def info(path: Source, as_json: Annotated[bool, typer.Option("--json", help="As 
 
 
 @app.command()
+@with_chain
 def explain(
     path: Annotated[str, typer.Argument(metavar="PATH", help="File, URL or store; or a graph in JSON (.json).")],
-    bands: Bands = None,
-    bounds: BoundsText = None,
-    bounds_crs: BoundsCrs = None,
-    window: Window = None,
-    crs: Crs = None,
-    resolution: Resolution = None,
-    resampling: ResamplingName = "bilinear",
-    stretch: Stretch = None,
-    dra: Dra = False,
-    dtype: Dtype = None,
+    chain: Chain,
     chunks: Chunks = None,
     debug: Debug = False,
 ) -> None:
     """Print what converting would read, compute and write, without doing it."""
-    chain = Chain(bands, bounds, bounds_crs, window, crs, resolution, resampling, stretch, dra, dtype)
     raster = _graph(path) if path.endswith(".json") else open_raster(path)
     print(chain.applied_to(raster).explain(_chunk_shape(chunks)))
 
 
 @app.command()
+@with_chain
 def convert(
     source: Annotated[str, typer.Argument(metavar="SRC", help="File, URL or store to open.")],
     target: Annotated[str, typer.Argument(metavar="DST", help="What to write: .zarr, or .png (shrunk to 2048 pixels a side).")],
-    bands: Bands = None,
-    bounds: BoundsText = None,
-    bounds_crs: BoundsCrs = None,
-    window: Window = None,
-    crs: Crs = None,
-    resolution: Resolution = None,
-    resampling: ResamplingName = "bilinear",
-    stretch: Stretch = None,
-    dra: Dra = False,
-    dtype: Dtype = None,
+    chain: Chain,
     chunks: Chunks = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DST.")] = False,
     quiet_: Quiet = False,
@@ -161,7 +162,6 @@ def convert(
         raise ArgumentError(f"the target {target} ends neither in .zarr nor in .png")
     if suffix == ".png" and chunks:
         raise ArgumentError("--chunks says how a zarr store is cut; a PNG has no chunks")
-    chain = Chain(bands, bounds, bounds_crs, window, crs, resolution, resampling, stretch, dra, dtype)
     raster = chain.applied_to(open_raster(source))
     shown = quiet if quiet_ else progress
     if suffix == ".zarr":
