@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from .graph.chunks import choose_chunks
+from .graph.explain import size
 from .graph.flat import topological
-from .graph.grid import Grid, short_crs
+from .graph.grid import short_crs
 from .graph.node import Meta, Node
 from .io.numpy_sink import to_numpy
 from .ops.arithmetic import apply_ufunc
@@ -35,7 +37,9 @@ def raster_text(node: Node) -> str:
     """Several lines: shape and dtype, then whatever else is known."""
     meta = node.meta
     shape = (len(meta.bands), *meta.grid.shape)
-    rows = "\n".join(f"  {name:<11}{value}" for name, value in facts(node))
+    known = facts(node)
+    width = max(len(name) for name, _ in known)
+    rows = "\n".join(f"  {name:<{width}} {value}" for name, value in known)
     return f"<weft.Raster {shape} {meta.dtype}>\n{rows}"
 
 
@@ -57,13 +61,16 @@ def facts(node: Node) -> list[tuple[str, str]]:
     left, bottom, right, top = grid.bounds
     heights, widths = choose_chunks(meta)
     count = len(heights) * len(widths)
+    stored = size(len(meta.bands) * grid.region.size * meta.dtype.itemsize)
+    georeference = _georeference(meta.attrs)
     return [
         ("bands", _shortened(meta.bands)),
         ("CRS", short_crs(grid.crs) if grid.crs else "none"),
+        *([("georeference", georeference)] if georeference else []),
         ("resolution", f"{x:.10g} x {y:.10g}"),
         ("bounds", f"{left:.10g}, {bottom:.10g}, {right:.10g}, {top:.10g}"),
         ("nodata", ("none" if meta.nodata is None else str(meta.nodata)) + (", may be masked" if meta.masked else "")),
-        ("chunks", f"{count} of {len(meta.bands)} x {heights[0]} x {widths[0]}, {_bytes(meta, grid)} in all"),
+        ("chunks", f"{count} of {len(meta.bands)} x {heights[0]} x {widths[0]}, {stored} in all"),
         ("graph", f"{len(topological(node))} nodes, last {node.name}"),
     ]
 
@@ -72,10 +79,11 @@ def _shortened(names: tuple[str, ...], most: int = 12) -> str:
     return ", ".join(names[:most]) + (f", ... ({len(names)})" if len(names) > most else "")
 
 
-def _bytes(meta: Meta, grid: Grid) -> str:
-    size = float(grid.shape[0] * grid.shape[1] * len(meta.bands) * meta.dtype.itemsize)
-    power = min(4, int(math.log(size, 1024)))
-    return f"{size / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+def _georeference(attrs: Mapping[str, Any]) -> str:
+    """What else than a transform places the image, so that one without a CRS is not taken for one that lies nowhere."""
+    points = attrs.get("gcps")
+    known = [f"{len(points)} GCPs"] if isinstance(points, (list, tuple)) and points else []
+    return ", ".join(known + ["RPCs"] * bool(attrs.get("rpcs")))
 
 
 def _drawing(meta: Meta) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -88,3 +89,13 @@ def test_preview_of_one_complex_band():
     assert picture.shape == (20, 30, 4)
     np.testing.assert_array_equal(picture[..., 0], picture[..., 2])
     assert picture[0, 0, 0] < picture[-1, -1, 0]
+
+
+@pytest.mark.parametrize(("path", "said"), [("odc-geo/au-gcp.tif", "24 GCPs"), ("rioxarray/test_rpcs.tif", "RPCs")])
+def test_what_places_an_image_without_a_transform(shared_data, path, said):
+    raster = weft.open(shared_data / "geotiff" / path)
+    assert re.search(rf"^  georeference +{said}$", repr(raster), re.MULTILINE)
+
+
+def test_a_plain_image_has_no_georeference_row(raster):
+    assert "georeference" not in repr(raster)
