@@ -40,6 +40,15 @@ def check_memory(program: Program, regions: Iterable[Region], limit: int, what: 
         )
 
 
+def total_memory() -> int:
+    """Bytes that the machine, or the container around the process, allows."""
+    try:
+        from distributed.system import MEMORY_LIMIT
+    except ImportError:
+        return int(psutil.virtual_memory().total)
+    return int(MEMORY_LIMIT)
+
+
 def default_memory_limit() -> int:
     """Bytes that one task may hold: this process's share of memory, split over its threads.
 
@@ -48,14 +57,12 @@ def default_memory_limit() -> int:
     total, threads = None, CPU_COUNT
     try:
         from distributed import get_worker
-        from distributed.system import MEMORY_LIMIT
 
-        total = MEMORY_LIMIT
         worker = get_worker()
         total, threads = worker.memory_manager.memory_limit, worker.state.nthreads
     except (ImportError, ValueError):
         pass
-    return int((total or psutil.virtual_memory().total) * _TASKS_SHARE / threads)
+    return int((total or total_memory()) * _TASKS_SHARE / threads)
 
 
 def _peak(program: Program, region: Region) -> Projection:

@@ -10,9 +10,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from .chunks import Chunks, choose_chunks, even_chunks
+from .errors import ArgumentError
 from .flat import topological
 from .grid import Region
 from .memory import check_memory, default_memory_limit, projected_memory
@@ -151,9 +153,16 @@ def make_plan(node: Node, chunks: Any = None, optimize: Mode = "default", memory
     optimize : "default", "exact" or "none"
     memory_limit : bytes one task may hold, optional
         Defaults to a fair share of the machine's (or the dask worker's) memory.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown mode, impossible chunks, or a limit that is no number.
     """
     optimized = optimize_graph(node, optimize)
     limit = default_memory_limit() if memory_limit is None else memory_limit
+    if isinstance(limit, bool) or not isinstance(limit, Real):
+        raise ArgumentError(f"memory_limit is a number of bytes; got {limit!r}")
     return Plan(optimized, choose_chunks(optimized.node.meta, chunks), limit)
 
 

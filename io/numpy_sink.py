@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import dask.local
@@ -11,8 +12,10 @@ from dask.base import get_scheduler
 
 from ..graph import lower
 from ..graph.block import Block
+from ..graph.errors import MemoryLimitError
 from ..graph.grid import Region
-from ..graph.node import Node
+from ..graph.memory import total_memory
+from ..graph.node import Meta, Node
 from ..graph.optimize import Mode
 from ..graph.plan import Plan, make_plan
 from ..graph.run import Progress, run
@@ -54,12 +57,13 @@ def to_numpy(
     SourceError
         A source cannot be read.
     MemoryLimitError
-        A task would not fit; before anything is read.
+        A task, or the whole array, would not fit; before anything is read.
     """
     meta = node.meta
     value = None if fill is None else np.asarray(fitting(fill, meta.dtype, "fill"), meta.dtype)
     plan = make_plan(node, None, optimize, memory_limit)
     invalid_wanted = masked and plan.root.meta.masked
+    _check_whole(plan.root.meta, invalid_wanted)
     if _runs_here():
         data, invalid = _run_here(plan, value, invalid_wanted, progress)
     else:
@@ -68,6 +72,17 @@ def to_numpy(
         return data
     mask = np.zeros(data.shape, bool) if invalid is None else invalid
     return np.ma.MaskedArray(data, mask=mask, fill_value=meta.fill if fill is None else fill)
+
+
+def _check_whole(meta: Meta, invalid_wanted: bool) -> None:
+    """Refuse an array that is larger than all memory."""
+    shape, total = (len(meta.bands), *meta.grid.shape), total_memory()
+    needed = math.prod(shape) * (meta.dtype.itemsize + invalid_wanted)
+    if needed > total:
+        raise MemoryLimitError(
+            f"the whole array, {' x '.join(map(str, shape))} of {meta.dtype}, takes {needed / 2**30:,.1f} GiB of the "
+            f"{total / 2**30:,.1f} GiB there are; crop() it first, or use to_dask() or to_zarr()"
+        )
 
 
 class _Into:

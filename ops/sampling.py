@@ -12,6 +12,7 @@ to one. Where the valid taps hold less than half of the weight of all taps insid
 
 Integers are rounded half up and saturate. uint8, uint16, int16, float32 and float64 are sampled as they are and summed in
 float64; other types pass through float64 (64-bit integers beyond 2**53 lose their last digits), complex as two floats.
+A valid bilinear or cubic result that happens to be the nodata value takes one beside it, as it would read as invalid later.
 """
 
 from __future__ import annotations
@@ -145,7 +146,28 @@ def sample(
     if len(done) == 2 * len(block.data):
         done = done[::2]
     valid = None if not meta.masked or done.all() else done
-    return Block(_from_planes(out, valid, meta), valid)
+    data = _from_planes(out, valid, meta)
+    if resampling != "nearest":
+        _avoid_nodata(data, valid, meta)
+    return Block(data, valid)
+
+
+def _avoid_nodata(data: np.ndarray, valid: np.ndarray | None, meta: Meta) -> None:
+    """Move valid pixels that hold the nodata value one value aside."""
+    if meta.nodata is None or not np.isfinite(meta.nodata) or meta.dtype.kind not in "iuf":
+        return
+    meets = data == meta.nodata
+    if valid is not None:
+        meets &= valid
+    if not meets.any():
+        return
+    if meta.dtype.kind == "f":
+        # Readers of files take floats within a few units of the last place for nodata too.
+        value = meta.dtype.type(meta.nodata)
+        step = 16 * np.spacing(abs(value))
+        data[meets] = value - step if value > 0 else value + step
+    else:
+        data[meets] = meta.nodata + (1 if meta.nodata < np.iinfo(meta.dtype).max else -1)
 
 
 def _sample_wide(

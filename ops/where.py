@@ -96,12 +96,14 @@ def where(raster: Node, cond: HasNode, other: Any = None) -> Node:
     GridError
         Rasters lie on different pixels.
     DtypeError
-        ``cond`` is not bool.
+        ``cond`` is not a raster of dtype bool.
     BandError
         Numbers of bands that do not fit.
     ArgumentError
         ``other`` is neither a raster nor a number that the dtype can hold.
     """
+    if not isinstance(getattr(cond, "node", None), Node):
+        raise DtypeError(f"where's condition is a raster of dtype bool, as r > 0 gives one; got {type(cond).__name__}")
     if isinstance(getattr(other, "node", None), Node):
         return Where(raster, cond.node, (other.node,))
     value: Number | None = None if other is None else plain_number(other, "where's other")

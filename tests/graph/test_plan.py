@@ -145,6 +145,8 @@ def test_arguments_are_checked(ops: SimpleNamespace) -> None:
         make_plan(ops.Noise(), (1, 2, 3, 4))
     with pytest.raises(ArgumentError, match="optimize"):
         make_plan(ops.Noise(), optimize="all")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="memory_limit is a number of bytes"):
+        make_plan(ops.Noise(), memory_limit="1 GiB")  # type: ignore[arg-type]
 
 
 def test_a_plan_of_a_long_chain(ops: SimpleNamespace) -> None:

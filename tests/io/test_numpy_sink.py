@@ -11,6 +11,7 @@ from weft.io.array import from_array
 from weft.io.numpy_sink import to_numpy
 from weft.io.registry import open_source
 from weft.ops.crop import crop
+from weft.ops.pad import pad
 
 DATA = np.arange(2 * 50 * 60, dtype=np.int16).reshape(2, 50, 60)
 VALID = DATA % 7 != 0
@@ -66,6 +67,12 @@ def test_errors_come_through(shared_data):
         to_numpy(open_source(shared_data / "geotiff" / "rasterio/corrupt.tif"))
     with pytest.raises(MemoryLimitError):
         to_numpy(from_array(DATA), memory_limit=10)
+
+
+@pytest.mark.parametrize("width", [10**6, 10**9])
+def test_what_no_memory_holds_is_refused_before_it_starts(width):
+    with pytest.raises(MemoryLimitError, match=r"the whole array, 2 x .* GiB"):
+        to_numpy(pad(from_array(DATA), width))
 
 
 def test_progress_counts_chunks():

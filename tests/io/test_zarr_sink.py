@@ -66,6 +66,14 @@ def test_others_read_it_back(shared_data, tmp_path, name, zarr_format):
         np.testing.assert_array_equal(decoded["mask"].values != 1, expected.mask)
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_complex_nodata_survives(tmp_path, zarr_format):
+    data = np.array([[1 + 2j, 0, 3 - 1j]], "complex64")
+    back = open_source(to_zarr(from_array(data, nodata=0), tmp_path / "a.zarr", zarr_format=zarr_format))
+    assert back.meta.nodata == 0
+    assert to_numpy(back, masked=True).mask.ravel().tolist() == [False, True, False]
+
+
 def test_gdal_reads_format_two(shared_data, tmp_path):
     node = open_source(shared_data / "geotiff" / "rasterio/RGB.byte.tif")
     url = to_zarr(node, tmp_path / "a.zarr", zarr_format=2)

@@ -224,6 +224,28 @@ def test_fill_that_the_dtype_cannot_hold_is_zero():
     assert (result.data == 0).all()
 
 
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "line", "resampling"),
+    [
+        *((dtype, 8, (7, 9, 7, 9), how) for dtype in ("u1", "i2", "i4", "f2", "f4", "f8") for how in ("bilinear", "cubic")),
+        ("f4", 0, (-1, 1, -1, 1), "bilinear"),
+        ("f8", -8, (-7, -9, -7, -9), "bilinear"),
+        ("u1", 255, (250, 254, 254, 200), "cubic"),
+        ("u1", 0, (1, 1, 80, 80), "cubic"),
+    ],
+)
+def test_a_valid_result_is_never_nodata(dtype, nodata, line, resampling):
+    pixels = np.tile(np.array(line, dtype), (1, 4, 1))
+    matrix, shape = (0.25, 0, 0.125, 0, 1, 0), (4, 15)
+    plain = run(pixels, None, matrix, shape, resampling).data
+    apart = run(pixels, None, matrix, shape, resampling, nodata=nodata).data
+    meets = plain == nodata
+    assert meets.any()
+    assert not (apart == nodata).any()
+    assert np.array_equal(apart[~meets], plain[~meets])
+    np.testing.assert_allclose(apart[meets].astype("f8"), nodata, rtol=0.02, atol=1)
+
+
 def test_unknown_resampling_lists_those_there_are():
     with pytest.raises(ArgumentError, match="nearest, bilinear, cubic"):
         check_resampling("lanczos9")

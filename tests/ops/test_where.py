@@ -68,6 +68,9 @@ def test_refusals() -> None:
     source, cond = array_source(np.ones((3, 2, 2), "u1")), array_source(np.ones((2, 2), bool))
     with pytest.raises(DtypeError, match="compare"):
         where(source, source)
+    for what in (True, np.ones((3, 2, 2), bool), None):
+        with pytest.raises(DtypeError, match="condition is a raster"):
+            where(source, what)
     with pytest.raises(GridError, match="inputs 0 and 1"):
         where(source, array_source(np.ones((3, 2), bool)))
     with pytest.raises(BandError, match="condition"):
