@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,7 +71,10 @@ def to_xarray(node: Node, chunks: Any = None, *, optimize: Mode = "default", mem
     if nodata is not None:
         array = array.rio.write_nodata(nodata, encoded=False)
     if meta.grid.crs is not None:
-        array = array.rio.write_crs(meta.grid.crs)
+        with warnings.catch_warnings():
+            # What CF has no words for stays in the WKT beside it.
+            warnings.filterwarnings("ignore", message=".* lost in conversion to CF")
+            array = array.rio.write_crs(meta.grid.crs)
     return array.rio.write_transform(meta.grid.transform)
 
 

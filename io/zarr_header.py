@@ -339,9 +339,9 @@ def _nodata(array: zarr.Array) -> Nodata:
 def decode_fill(value: Any, dtype: np.dtype) -> float | int | complex | None:
     """A fill value as attributes hold it: a number, its text, xarray's base64 of a double, or a complex one's two parts."""
     if isinstance(value, (list, tuple)):
-        parts = [decode_fill(part, np.dtype("f8")) for part in value]
-        if len(parts) == 2 and dtype.kind == "c" and None not in parts:
-            return complex(*parts)
+        if len(value) == 2 and dtype.kind == "c":
+            real, imag = (decode_fill(part, np.dtype("f8")) for part in value)
+            return None if real is None or imag is None else complex(real.real, imag.real)
         return decode_fill(value[0], dtype) if len(value) == 1 else None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None

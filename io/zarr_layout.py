@@ -240,7 +240,11 @@ def _coordinate_attrs(name: str, grid: Grid) -> dict[str, Any]:
             return {"GeoTransform": transform}
         crs = pyproj_crs(grid.crs)
         wkt = crs.to_wkt()
-        described = {k: v if isinstance(v, str) else np.asarray(v).tolist() for k, v in crs.to_cf().items()}
+        with warnings.catch_warnings():
+            # What CF has no words for stays in the WKT beside it.
+            warnings.filterwarnings("ignore", message=".* lost in conversion to CF")
+            cf = crs.to_cf()
+        described = {k: v if isinstance(v, str) else np.asarray(v).tolist() for k, v in cf.items()}
         return described | {"crs_wkt": wkt, "spatial_ref": wkt, "GeoTransform": transform}
     axis = {"axis": name.upper()}
     if grid.crs is None:

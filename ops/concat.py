@@ -135,10 +135,12 @@ def concat(rasters: Iterable[H], *, bands: Sequence[str] | None = None) -> H:
     BandError
         ``bands`` are not as many different names as there are bands.
     ArgumentError
-        There is no raster.
+        There is no raster, or something else among them.
     """
-    given = list(rasters)
+    given = list(rasters) if isinstance(rasters, Iterable) else [None]
     if not given:
         raise ArgumentError("concat needs at least one raster")
+    if not all(isinstance(getattr(raster, "node", None), Node) for raster in given):
+        raise ArgumentError("concat takes a sequence of rasters; an array becomes one by weft.from_array()")
     names = None if bands is None else ((bands,) if isinstance(bands, str) else tuple(bands))
     return given[0].with_node(Concat(tuple(raster.node for raster in given), names))  # type: ignore[no-any-return]

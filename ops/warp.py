@@ -246,7 +246,8 @@ def _footprint(grid: Grid, crs: str) -> Bounds:
             to_target = transformer("OGC:CRS84", crs)
             x, y = to_target.transform(longitude[known], np.clip(latitude[known], area.south, area.north))
         elif span <= 180:
-            x = x + _turn(crs) * np.round((longitude - centre) / -360)
+            with np.errstate(invalid="ignore"):
+                x = x + _turn(crs) * np.round((longitude - centre) / -360)
     here = np.isfinite(x) & np.isfinite(y)
     if not here.any():
         raise GridError(f"no part of the image has a place in {short_crs(crs)}")
@@ -290,7 +291,8 @@ def _default_resolution(grid: Grid, crs: str) -> tuple[float, float]:
         return grid.resolution
     x, y = _mapped(grid, crs, np.array([0.0, rows, 0.0, rows]), np.array([0.0, cols, cols, 0.0]))
     centre = _centre_resolution(grid, crs)
-    diagonals = np.hypot(x[::2] - x[1::2], y[::2] - y[1::2]) / math.hypot(rows, cols)
+    with np.errstate(invalid="ignore"):
+        diagonals = np.hypot(x[::2] - x[1::2], y[::2] - y[1::2]) / math.hypot(rows, cols)
     # Corners that fall together (a pole) or far apart (a pole, a seam) say nothing of the pixels.
     if np.isfinite(diagonals).all() and 0.25 * centre < diagonals[0] < 4 * centre:
         return float(diagonals[0]), float(diagonals[0])

@@ -112,9 +112,9 @@ def concat(rasters: Iterable[HasNode], *, bands: Sequence[str] | None = None) ->
     GridError
         The grids differ; the message names both.
     ArgumentError
-        No raster is given.
+        No raster is given, or something else among them.
     """
-    return Raster(concat_nodes((raster.node for raster in rasters), bands=bands))
+    return Raster(concat_nodes(rasters, bands=bands).node)
 
 
 def from_json(text: str) -> Raster:

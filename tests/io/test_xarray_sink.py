@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import rasterio
@@ -12,6 +14,7 @@ from weft.io.numpy_sink import to_numpy
 from weft.io.registry import open_source
 from weft.io.xarray_sink import to_dask, to_xarray
 from weft.io.xarray_source import from_xarray
+from weft.io.zarr_sink import to_zarr
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning", "ignore::rasterio.errors.NotGeoreferencedWarning")
 NAMES = [
@@ -65,3 +68,11 @@ def test_dask_chunks():
     lazy = to_dask(from_array(np.zeros((2, 30, 40), np.uint8)), (10, 20))
     assert lazy.chunks == ((2,), (10, 10, 10), (20, 20))
     assert lazy.dtype == np.uint8
+
+
+def test_a_crs_that_cf_cannot_tell_makes_no_noise(tmp_path):
+    swiss = from_array(np.zeros((2, 3)), transform=(10, 0, 2_600_000, 0, -10, 1_200_000), crs="EPSG:2056")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*CF")
+        assert to_xarray(swiss).rio.crs.to_epsg() == 2056
+        assert open_source(to_zarr(swiss, tmp_path / "a.zarr")).meta.grid.crs == swiss.meta.grid.crs

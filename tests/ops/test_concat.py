@@ -104,3 +104,9 @@ def test_unused_inputs_are_dropped_and_one_alone_is_itself() -> None:
     assert optimize(concat([b]), "exact").node == b
     assert optimize(concat([concat([b, c]), c]), "exact").node == Concat((b, c, c))
     assert from_json(to_json(best)) == best
+
+
+@pytest.mark.parametrize("given", [[], [np.zeros((2, 2))], None, array_source(np.zeros((2, 2)))])
+def test_only_rasters_are_taken(given: Any) -> None:
+    with pytest.raises(ArgumentError, match="concat"):
+        concat(given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -296,3 +297,11 @@ def test_another_planet_is_warped_on_its_own_terms(image, whole):
     assert mask_of(whole(node)).mean() > 0.9
     with pytest.raises(CRSError, match="no transformation"):
         warp(image(np.ones((1, 60, 80)), mars), "EPSG:3857")
+
+
+def test_corners_in_space_make_no_noise():
+    disk = Grid((100, 100), (108_000, 0, -5_400_000, 0, -108_000, 5_400_000), "+proj=geos +h=35785831 +lon_0=-75 +sweep=x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        left, _, right, _ = target_grid(disk, "EPSG:3857").bounds
+    assert right - left > 1e7
