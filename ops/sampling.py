@@ -167,7 +167,8 @@ def _avoid_nodata(data: np.ndarray, valid: np.ndarray | None, meta: Meta) -> Non
         step = 16 * np.spacing(abs(value))
         data[meets] = value - step if value > 0 else value + step
     else:
-        data[meets] = meta.nodata + (1 if meta.nodata < np.iinfo(meta.dtype).max else -1)
+        nodata = int(meta.nodata.real)
+        data[meets] = nodata + (1 if nodata < np.iinfo(meta.dtype).max else -1)
 
 
 def _sample_wide(
