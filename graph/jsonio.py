@@ -64,7 +64,7 @@ def from_json(text: str | bytes) -> Node:
     """
     try:
         document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise GraphFormatError(f"not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("weft") != VERSION or not isinstance(document.get("nodes"), list):
         raise GraphFormatError(f'not a weft graph of version {VERSION}: expected {{"weft": {VERSION}, "nodes": [...]}}')

@@ -227,6 +227,7 @@ def test_a_dask_array_has_no_json_form(ops: SimpleNamespace) -> None:
     ("text", "message"),
     [
         ("", "not JSON"),
+        (None, "not JSON"),
         ("{", "not JSON"),
         (b"\xff\xfe\x00garbage", "not JSON"),
         ("[" * 200_000, "not JSON"),
