@@ -133,7 +133,7 @@ class Affine(Resampled):
         coarse = self.reduced(factor)
         if not isinstance(coarse, Affine):
             return coarse
-        overview = overview_for(self.source, min(_scales(coarse.matrix)))
+        overview = overview_for(self.source, min(_scales(coarse.matrix)), sampled=True)
         return replace(coarse._on(overview) if overview is not None else coarse, resampling="nearest")
 
     def _on(self, coarse: Node) -> Affine:
@@ -240,14 +240,15 @@ def coarser(grid: Grid, factor: float) -> Grid | None:
     return None if (rows, cols) == grid.shape else grid.resized((rows, cols))
 
 
-def overview_for(source: Node, scale: float) -> Node | None:
+def overview_for(source: Node, scale: float, *, sampled: bool = False) -> Node | None:
     """A cheaper image of the source's ground, at least 2 times and at most ``scale`` times coarser.
 
     A hundredth more is let pass: the overview of an odd number of pixels is a little more than twice as coarse.
+    ``sampled`` is for a statistic: see ``Node.sampled``.
     """
     if scale < 2 - 1e-6:
         return None
-    coarse = source.reduced(scale * 1.01)
+    coarse = source.sampled(scale * 1.01) if sampled else source.reduced(scale * 1.01)
     if coarse is None or coarse.meta.grid.shape == source.meta.grid.shape:
         return None
     return coarse

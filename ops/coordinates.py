@@ -1,10 +1,11 @@
 """Where output pixels lie in the source: ``Patches`` for an affine matrix and for a change of CRS.
 
-A change of CRS is computed exactly on a lattice and bilinearly between. The lattice is anchored to the output grid: cells
-of 64 x 64 output pixels from (0, 0), each known at its corners, edge midpoints and centre. A cell is cut into four as long
-as interpolating its midpoints from its corners is wrong by more than half the tolerance, or a point has no place in the
-source's CRS; a cell of 8 pixels that still fails is computed pixel by pixel. The decision looks at nothing but the cell, so
-a pixel's coordinates never depend on the region they are asked for in.
+A change of CRS is computed exactly on a lattice and by biquadratic functions between. The lattice is anchored to the output
+grid: cells of 64 x 64 output pixels from (0, 0), each known at its corners, edge midpoints and centre. A cell is cut into
+four as long as straight lines between its corners would miss its midpoints by more than a quarter of the tolerance, or a
+point has no place in the source's CRS; a cell of 8 pixels that still fails is computed pixel by pixel. What the parabolas
+are off by is of the third order: where the projection is smooth, a thousandth of the tolerance and less. The decision looks
+at nothing but the cell, so a pixel's coordinates never depend on the region they are asked for in.
 
 Longitude is a circle: a source in degrees is found whichever turn its columns are counted in.
 """
@@ -18,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..graph.grid import EMPTY, Grid, Region, pyproj_crs, transformer
-from .sampling import Patches, taps
+from .sampling import MAP_SIZE, Patches, placed, taps
 
 CELL = 64
 _FINEST = 8  # pixels; a cell of this size that cannot be interpolated is computed pixel by pixel
@@ -32,21 +33,24 @@ def affine_patches(matrix: Matrix, region: Region) -> Iterator[Patches]:
     """The coordinates ``x = a j + b i + c``, ``y = d j + e i + f`` of the pixels of ``region``, in windows of one cell."""
     if region.is_empty:
         return
-    a, b, c, d, e, f = matrix
     rows, cols = np.arange(region.row0, region.row1, CELL), np.arange(region.col0, region.col1, CELL)
     row0, col0 = (m.ravel() for m in np.meshgrid(rows, cols, indexing="ij"))
     windows = np.stack([row0, np.minimum(row0 + CELL, region.row1), col0, np.minimum(col0 + CELL, region.col1)], axis=1)
-    one = np.array([0, 0, c, a, b, 0, f, d, e, 0, math.hypot(a, b), math.hypot(d, e)], float)
-    yield Patches(windows, np.broadcast_to(one, (len(windows), 12)).copy())
+    yield Patches(windows, np.repeat(_affine_map(matrix), len(windows), axis=0))
 
 
 def affine_need(matrix: Matrix, region: Region, shape: tuple[int, int], resampling: str, antialias: bool) -> Region:
     """The source pixels, of an image of ``shape``, that ``region`` is made of."""
     if region.is_empty:
         return EMPTY
+    return taps(Patches(np.array([region]), _affine_map(matrix)), shape, resampling, antialias)
+
+
+def _affine_map(matrix: Matrix) -> np.ndarray:
     a, b, c, d, e, f = matrix
-    one = np.array([[0, 0, c, a, b, 0, f, d, e, 0, math.hypot(a, b), math.hypot(d, e)]], float)
-    return taps(Patches(np.array([region]), one), shape, resampling, antialias)
+    one = np.zeros((1, MAP_SIZE))
+    one[0, :12] = 0, 0, c, a, b, 0, f, d, e, 0, math.hypot(a, b), math.hypot(d, e)
+    return one
 
 
 def warp_patches(target: Grid, source: Grid, tolerance: float, region: Region) -> Iterator[Patches]:
@@ -135,7 +139,7 @@ def _leaves(target: Grid, source: Grid, tolerance: float, block: Region) -> Patc
         cells = _unwound(cells, period)
         finite = np.isfinite(cells).all(axis=(1, 2, 3))
         nowhere = np.isnan(cells).all(axis=(1, 2, 3)) if size <= 2 * _FINEST else np.zeros(len(cells), bool)
-        good = finite & (_misfit(cells) <= tolerance / 2)
+        good = finite & (_misfit(cells) <= tolerance / 4)
         away = finite & ~_may_touch(cells, source, period)
         keep = good & ~away
         found.append(_cell_patches(origins[keep], size, cells[keep]))
@@ -196,17 +200,28 @@ def _may_touch(cells: np.ndarray, source: Grid, period: float) -> np.ndarray:
 
 def _cell_patches(origins: np.ndarray, size: int, cells: np.ndarray) -> Patches:
     windows = np.stack([origins[:, 0], origins[:, 0] + size, origins[:, 1], origins[:, 1] + size], axis=1)
-    maps = np.empty((len(origins), 12))
+    maps = np.empty((len(origins), MAP_SIZE))
     maps[:, :2] = origins
     p00, p01, p10, p11 = cells[:, 0, 0], cells[:, 0, 2], cells[:, 2, 0], cells[:, 2, 2]
-    for k, first in ((0, 2), (1, 6)):
-        maps[:, first] = p00[:, k]
-        maps[:, first + 1] = (p01 - p00)[:, k] / size
-        maps[:, first + 2] = (p10 - p00)[:, k] / size
-        maps[:, first + 3] = ((p11 - p10) - (p01 - p00))[:, k] / size**2
+    factors = _quadratic(_quadratic(cells, 1, size), 2, size)  # (n, power of v, power of u, x or y)
+    reach = float(size) ** np.add.outer(np.arange(3), np.arange(3))
+    reach[:2, :2] = 0
+    for k, first, extra in ((0, 2, 14), (1, 6, 19)):
+        f = factors[..., k]
+        maps[:, first : first + 4] = np.stack([f[:, 0, 0], f[:, 0, 1], f[:, 1, 0], f[:, 1, 1]], axis=1)
+        maps[:, extra : extra + 5] = np.stack([f[:, 2, 0], f[:, 2, 1], f[:, 0, 2], f[:, 1, 2], f[:, 2, 2]], axis=1)
+        maps[:, 12 + k] = (np.abs(f) * reach).sum(axis=(1, 2))
         across, down = ((p01 + p11) - (p00 + p10))[:, k], ((p10 + p11) - (p00 + p01))[:, k]
         maps[:, 10 + k] = np.hypot(across, down) / (2 * size)
     return Patches(windows, maps)
+
+
+def _quadratic(values: np.ndarray, axis: int, size: int) -> np.ndarray:
+    """The factors of 1, t and t^2 of the parabolas through three values along ``axis``, at 0, size / 2 and size."""
+    first, middle, last = (values.take(k, axis) for k in range(3))
+    # By differences, so that equal values have no slope.
+    one, two = middle - first, last - middle
+    return np.stack([first, (3 * one - two) / size, 2 * (two - one) / size**2], axis=axis)
 
 
 def _quartered(target: Grid, source: Grid, origins: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -238,7 +253,7 @@ def _pixel_patches(target: Grid, source: Grid, origins: np.ndarray, period: floa
     scale = np.broadcast_to(scale[:, :, None, None], points.shape)
     here = np.isfinite(points).all(axis=0)
     row, col = row[here], col[here]
-    maps = np.zeros((len(row), 12))
+    maps = np.zeros((len(row), MAP_SIZE))
     maps[:, 0], maps[:, 1] = row + 0.5, col + 0.5
     maps[:, 2], maps[:, 6] = points[0][here], points[1][here]
     maps[:, 10], maps[:, 11] = scale[0][here], scale[1][here]
@@ -252,9 +267,10 @@ def _turned(patches: Patches, source: Grid, period: float) -> Patches:
     windows, maps = patches
     height, width = windows[:, 1] - windows[:, 0], windows[:, 3] - windows[:, 2]
     rows, cols = np.stack([0 * height, 0 * height, height, height]), np.stack([0 * width, width, 0 * width, width])
-    x = maps[:, 2] + maps[:, 4] * rows + (maps[:, 3] + maps[:, 5] * rows) * cols
-    first = np.ceil((-1 - x.max(axis=0)) / period).astype(np.int64)
-    last = np.floor((source.shape[1] + 1 - x.min(axis=0)) / period).astype(np.int64)
+    x = placed(maps, 2, 14, cols, rows)
+    margin = 1 + maps[:, 12]
+    first = np.ceil((-margin - x.max(axis=0)) / period).astype(np.int64)
+    last = np.floor((source.shape[1] + margin - x.min(axis=0)) / period).astype(np.int64)
     parts: list[Patches] = []
     for turn in range(int(first.min()), int(last.max()) + 1):
         hit = (first <= turn) & (turn <= last)

@@ -93,6 +93,19 @@ class Crop(Node):
         )
         return Crop(coarse, rows, cols) if rows and cols else None
 
+    def sampled(self, factor: float) -> Node | None:
+        """The coarse pixels that lie in the window for the most part; up to half of one at its edge is in or out."""
+        coarse = self.source.sampled(factor) if self._is_window else None
+        if coarse is None:
+            return None
+        rows, cols = (
+            _nearest(picks, fine, few)
+            for picks, fine, few in zip(
+                (self.rows, self.cols), self.source.meta.grid.shape, coarse.meta.grid.shape, strict=True
+            )
+        )
+        return Crop(coarse, rows, cols)
+
     @property
     def _is_window(self) -> bool:
         return self.rows[1] == self.cols[1] == 1
@@ -199,6 +212,12 @@ def _coarse(picks: Picks, fine: int, few: int) -> Picks | None:
     first, last = round(start), round(stop)
     if abs(start - first) > _EDGE or abs(stop - last) > _EDGE or last <= first:
         return None
+    return first, 1, last - first
+
+
+def _nearest(picks: Picks, fine: int, few: int) -> Picks:
+    first = min(round(picks[0] * few / fine), few - 1)
+    last = max(round((picks[0] + picks[2]) * few / fine), first + 1)
     return first, 1, last - first
 
 

@@ -28,7 +28,7 @@ from ..graph.block import Block
 from ..graph.errors import ArgumentError
 from ..graph.grid import EMPTY, Region
 from ..graph.node import Meta
-from .sampling_loops import EDGE, bilinear, is_clear, nearest, weigh, weighted
+from .sampling_loops import EDGE, bilinear, is_clear, line_of, nearest, weigh, weighted
 
 RADIUS = {"nearest": 0.0, "bilinear": 1.0, "cubic": 2.0}  # of the plain kernel, in source pixels
 WIDEN_FROM = 1 / 0.95
@@ -36,16 +36,21 @@ WIDEN_FROM = 1 / 0.95
 _DIRECT = frozenset(np.dtype(name) for name in ("uint8", "uint16", "int16", "float32", "float64"))
 
 
+MAP_SIZE = 24
+
+
 class Patches(NamedTuple):
-    """Coordinates: output windows, each with the bilinear function that gives its source coordinates.
+    """Coordinates: output windows, each with the function that gives its source coordinates.
 
     Parameters
     ----------
     windows : (n, 4) int64
         row0, row1, col0, col1 of the output pixels.
-    maps : (n, 12) float64
-        Origin (row, col), then x = m2 + m3 u + m4 v + m5 u v and y = m6 + m7 u + m8 v + m9 u v of the pixel centre's
-        distances u (columns) and v (rows) from the origin, then the scale along x and along y.
+    maps : (n, MAP_SIZE) float64
+        Of the pixel centre's distances u (columns) and v (rows) from an origin, the biquadratic functions x and y.
+        0, 1: the origin (row, col). 2 to 5: x at the origin, and its factors of u, v, u v; 6 to 9: those of y. 10, 11: the
+        scale along x and y. 12, 13: how far x and y may lie beyond their values in the corners of a window. 14 to 18: the
+        factors of v^2, u v^2, u^2, u^2 v, u^2 v^2 in x; 19 to 23: those in y.
     """
 
     windows: np.ndarray
@@ -81,9 +86,9 @@ def taps(patches: Patches, shape: tuple[int, int], resampling: str, antialias: b
         v = rows + 0.5 - maps[:, 0]
         for cols in (col0, col1 - 1):
             u = cols + 0.5 - maps[:, 1]
-            corners.append([maps[:, k] + maps[:, k + 2] * v + (maps[:, k + 1] + maps[:, k + 3] * v) * u for k in (2, 6)])
+            corners.append([placed(maps, first, extra, u, v) for first, extra in ((2, 14), (6, 19))])
     points = np.array(corners).reshape(4, 2, -1)
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = points.min(axis=0) - maps[:, 12:14].T, points.max(axis=0) + maps[:, 12:14].T
     size = np.array([[shape[1]], [shape[0]]], float)
     reach = RADIUS[resampling] * widening(maps[:, 10:12].T, resampling, antialias) + 2 * EDGE
     touching = ((high >= -2 * EDGE) & (low < size)).all(axis=0)
@@ -94,6 +99,16 @@ def taps(patches: Patches, shape: tuple[int, int], resampling: str, antialias: b
     high = np.ceil(np.minimum(high, size) + 0.5 + reach).max(axis=1, where=touching, initial=-np.inf)
     box = Region(int(max(low[1], 0)), int(min(high[1], shape[0])), int(max(low[0], 0)), int(min(high[0], shape[1])))
     return EMPTY if box.is_empty else box
+
+
+def placed(maps: np.ndarray, first: int, extra: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """x or y of ``maps``, whose factors stand from ``first`` and ``extra`` on, at ``u`` and ``v``."""
+    at = maps.T
+    constant = at[first] + (at[first + 2] + at[extra] * v) * v
+    slope = at[first + 1] + (at[first + 3] + at[extra + 1] * v) * v
+    bend = at[extra + 2] + (at[extra + 3] + at[extra + 4] * v) * v
+    result: np.ndarray = constant + (slope + bend * u) * u
+    return result
 
 
 def sample(
@@ -255,7 +270,9 @@ def _upright(src, mask, where, windows, maps, out, done, widths, cubic, rounds, 
     radius = 2.0 if cubic else 1.0
     rest = np.ones(windows.shape[0], np.bool_)
     for p in range(windows.shape[0]):
-        turned = maps[p, 4] != 0.0 or maps[p, 5] != 0.0 or maps[p, 7] != 0.0 or maps[p, 9] != 0.0
+        x_turned = maps[p, 4] != 0.0 or maps[p, 5] != 0.0 or maps[p, 14] != 0.0 or maps[p, 15] != 0.0 or maps[p, 17] != 0.0
+        y_turned = maps[p, 7] != 0.0 or maps[p, 9] != 0.0 or maps[p, 20] != 0.0 or maps[p, 21] != 0.0 or maps[p, 22] != 0.0
+        turned = x_turned or y_turned or maps[p, 18] != 0.0 or maps[p, 23] != 0.0
         if turned or not is_clear(mask, where, windows, maps, p, radius * widths[p, 0], radius * widths[p, 1]):
             continue
         rest[p] = False
@@ -266,10 +283,12 @@ def _upright(src, mask, where, windows, maps, out, done, widths, cubic, rounds, 
         x_first, x_count, x_sum = np.empty(cols, np.int64), np.empty(cols, np.int64), np.empty(cols)
         y_first, y_count, y_sum = np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows)
         for n in range(cols):
-            x = maps[p, 2] + maps[p, 3] * (n + windows[p, 2] + 0.5 - maps[p, 1])
+            u = n + windows[p, 2] + 0.5 - maps[p, 1]
+            xr, xs, xq, _, _, _ = line_of(maps[p], 0.5)
+            x = xr + (xs + xq * u) * u
             x_first[n], x_count[n], x_sum[n] = weigh(x - 0.5, widths[p, 0], width, cubic, wx[n])
         for m in range(rows):
-            y = maps[p, 6] + maps[p, 8] * (m + windows[p, 0] + 0.5 - maps[p, 0])
+            _, _, _, y, _, _ = line_of(maps[p], m + windows[p, 0] + 0.5 - maps[p, 0])
             y_first[m], y_count[m], y_sum[m] = weigh(y - 0.5, widths[p, 1], height, cubic, wy[m])
         base, end = y_first.min(), (y_first + y_count).max()
         lines, sums = np.empty((end - base, cols)), np.empty(cols)

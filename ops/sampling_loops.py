@@ -17,17 +17,25 @@ EDGE = 1e-6  # pixels; a coordinate this close below a pixel's edge lies on it
 
 
 @njit(nogil=True, cache=True)
+def line_of(m, v):  # type: ignore[no-untyped-def]
+    """The factors of 1, u and u^2 in x, then in y, along the line of pixels at ``v``."""
+    xr, xs = m[2] + (m[4] + m[14] * v) * v, m[3] + (m[5] + m[15] * v) * v
+    yr, ys = m[6] + (m[8] + m[19] * v) * v, m[7] + (m[9] + m[20] * v) * v
+    return xr, xs, m[16] + (m[17] + m[18] * v) * v, yr, ys, m[21] + (m[22] + m[23] * v) * v
+
+
+@njit(nogil=True, cache=True)
 def spanned(window, m):  # type: ignore[no-untyped-def]
     """Least and greatest x, then y, of the window's samples in source coordinates, by its map ``m``."""
     x_low, x_high, y_low, y_high = np.inf, -np.inf, np.inf, -np.inf
-    for k in range(4):  # a bilinear function is extreme in the corners
+    for k in range(4):  # a bilinear function is extreme in the corners; how far beyond a bent one goes is known
         v = (window[0] if k < 2 else window[1] - 1) + 0.5 - m[0]
         u = (window[2] if k % 2 == 0 else window[3] - 1) + 0.5 - m[1]
-        x = (m[2] + m[4] * v) + (m[3] + m[5] * v) * u
-        y = (m[6] + m[8] * v) + (m[7] + m[9] * v) * u
+        xr, xs, xq, yr, ys, yq = line_of(m, v)
+        x, y = xr + (xs + xq * u) * u, yr + (ys + yq * u) * u
         x_low, x_high = min(x_low, x), max(x_high, x)
         y_low, y_high = min(y_low, y), max(y_high, y)
-    return x_low, x_high, y_low, y_high
+    return x_low - m[12], x_high + m[12], y_low - m[13], y_high + m[13]
 
 
 @njit(nogil=True, cache=True)
@@ -60,12 +68,11 @@ def nearest(src, mask, where, windows, maps, out, done):  # type: ignore[no-unty
             done[:, windows[p, 0] - row_out : windows[p, 1] - row_out, first : first + count] = True
         for i in range(windows[p, 0], windows[p, 1]):
             v = i + 0.5 - maps[p, 0]
-            xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
-            yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
+            xr, xs, xq, yr, ys, yq = line_of(maps[p], v)
             if clear:
                 for n in range(count):
                     u = n + windows[p, 2] + 0.5 - maps[p, 1]
-                    x, y = xr + xs * u + EDGE, yr + ys * u + EDGE
+                    x, y = xr + (xs + xq * u) * u + EDGE, yr + (ys + yq * u) * u + EDGE
                     at[n] = (int(y) - top) * src.shape[2] + (int(x) - left)
                 for b in range(src.shape[0]):
                     plane, line = flat[b], out[b, i - row_out, first : first + count]
@@ -74,7 +81,7 @@ def nearest(src, mask, where, windows, maps, out, done):  # type: ignore[no-unty
                 continue
             for j in range(windows[p, 2], windows[p, 3]):
                 u = j + 0.5 - maps[p, 1]
-                x, y = xr + xs * u + EDGE, yr + ys * u + EDGE
+                x, y = xr + (xs + xq * u) * u + EDGE, yr + (ys + yq * u) * u + EDGE
                 if not (0 <= x < width and 0 <= y < height):
                     continue
                 r, c = int(y) - top, int(x) - left
@@ -107,12 +114,11 @@ def bilinear(src, mask, where, windows, maps, out, done, rounds):  # type: ignor
         done[:, windows[p, 0] - row_out : windows[p, 1] - row_out, first : first + count] = True
         for i in range(windows[p, 0], windows[p, 1]):
             v = i + 0.5 - maps[p, 0]
-            xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
-            yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
+            xr, xs, xq, yr, ys, yq = line_of(maps[p], v)
             # Positions, sums and stores in loops of their own: the compiler makes the first and the last one SIMD.
             for n in range(count):
                 u = n + windows[p, 2] + 0.5 - maps[p, 1]
-                x, y = xr + xs * u - 0.5, yr + ys * u - 0.5
+                x, y = xr + (xs + xq * u) * u - 0.5, yr + (ys + yq * u) * u - 0.5
                 c, r = int(x), int(y)
                 across[n], down[n] = x - c, y - r
                 at[n] = (r - top) * stride + (c - left)
@@ -139,11 +145,10 @@ def bilinear_checked(src, mask, where, windows, maps, out, done, rounds, p):  # 
     weight = np.empty(4)
     for i in range(windows[p, 0], windows[p, 1]):
         v = i + 0.5 - maps[p, 0]
-        xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
-        yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
+        xr, xs, xq, yr, ys, yq = line_of(maps[p], v)
         for j in range(windows[p, 2], windows[p, 3]):
             u = j + 0.5 - maps[p, 1]
-            x, y = xr + xs * u, yr + ys * u
+            x, y = xr + (xs + xq * u) * u, yr + (ys + yq * u) * u
             if not (0 <= x + EDGE < width and 0 <= y + EDGE < height):
                 continue
             x, y = x - 0.5, y - 0.5
@@ -233,11 +238,10 @@ def weighted(src, mask, where, windows, maps, out, done, widths, cubic, rounds, 
             continue
         for i in range(windows[p, 0], windows[p, 1]):
             v = i + 0.5 - maps[p, 0]
-            xr, xs = maps[p, 2] + maps[p, 4] * v, maps[p, 3] + maps[p, 5] * v
-            yr, ys = maps[p, 6] + maps[p, 8] * v, maps[p, 7] + maps[p, 9] * v
+            xr, xs, xq, yr, ys, yq = line_of(maps[p], v)
             for j in range(windows[p, 2], windows[p, 3]):
                 u = j + 0.5 - maps[p, 1]
-                x, y = xr + xs * u, yr + ys * u
+                x, y = xr + (xs + xq * u) * u, yr + (ys + yq * u) * u
                 if not (0 <= x + EDGE < width and 0 <= y + EDGE < height):
                     continue
                 c, nx, sum_x = weigh(x - 0.5, widths[p, 0], width, cubic, wx)
@@ -335,11 +339,10 @@ def weighted_clear(src, corner, where, window, m, out, widths, cubic, rounds, lo
     one, two, below = np.uint64(1), np.uint64(2), np.uint64(stride)
     for i in range(window[0], window[1]):
         v = i + 0.5 - m[0]
-        xr, xs = m[2] + m[4] * v, m[3] + m[5] * v
-        yr, ys = m[6] + m[8] * v, m[7] + m[9] * v
+        xr, xs, xq, yr, ys, yq = line_of(m, v)
         for n in range(count):
             u = n + window[2] + 0.5 - m[1]
-            x, y = xr + xs * u - 0.5, yr + ys * u - 0.5
+            x, y = xr + (xs + xq * u) * u - 0.5, yr + (ys + yq * u) * u - 0.5
             # Never beyond the block: a tap more on the left weighs 0.
             c = min(math.ceil(x - reach_x), right - nx)
             r = min(math.ceil(y - reach_y), bottom - ny)

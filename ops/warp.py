@@ -87,11 +87,13 @@ class Warp(Resampled):
         grid = coarser(self.target, factor)
         if grid is None:
             return None
-        return Warp(self._overview(grid) or self.source, grid, "nearest", self.antialias, self.tolerance)
+        return Warp(self._overview(grid, sampled=True) or self.source, grid, "nearest", self.antialias, self.tolerance)
 
-    def _overview(self, target: Grid) -> Node | None:
+    def _overview(self, target: Grid, *, sampled: bool = False) -> Node | None:
         """What may stand for the source where ``target`` is coarse everywhere."""
-        return overview_for(self.source, local_scale(target, self.source.meta.grid)) if self._widens() else None
+        if not self._widens():
+            return None
+        return overview_for(self.source, local_scale(target, self.source.meta.grid), sampled=sampled)
 
 
 @verb

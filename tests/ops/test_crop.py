@@ -15,6 +15,8 @@ from weft.graph.jsonio import from_json, to_json
 from weft.graph.node import Node
 from weft.graph.optimize import optimize
 from weft.ops.crop import Crop, crop, index
+from weft.ops.scale import scale
+from weft.ops.warp import warp
 
 from .helpers import array_source, computed
 
@@ -158,6 +160,25 @@ def test_a_window_on_coarse_pixel_edges_is_read_from_the_coarse_image() -> None:
     assert crop(source, window=(3, 8, 6, 18)).reduced(4) is None
     assert index(source, np.s_[::2]).reduced(4) is None
     assert crop(array_source(data), window=(3, 9, 6, 18)).reduced(4) is None
+
+
+def test_a_statistic_takes_the_coarse_pixels_nearest_to_the_window() -> None:
+    data = np.arange(12 * 18).reshape(1, 12, 18)
+    source = array_source(data, transform=NORTH_UP, crs="EPSG:4326", coarsest=3)
+    window = crop(source, window=(2, 8, 7, 18))
+    coarse = window.sampled(4)
+    assert window.reduced(4) is None
+    assert coarse is not None
+    np.testing.assert_array_equal(computed(coarse)[0], data[:, 3:9:3, 6:18:3])
+    thin = crop(source, window=(11, 12, 16, 17)).sampled(4)
+    assert thin is not None
+    np.testing.assert_array_equal(computed(thin)[0], data[:, 9:10:3, 15:16:3])
+    for resampled in (warp(window, "EPSG:3857"), scale(window, 0.9)):
+        sampled = resampled.sampled(4)
+        assert sampled is not None
+        picked = sampled.inputs[0].as_crop()
+        assert picked is not None
+        assert picked[0].grid.region.size < source.grid.region.size
 
 
 def test_two_flips_are_none_and_a_crop_is_data() -> None:

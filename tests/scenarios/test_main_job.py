@@ -83,7 +83,7 @@ def in_file_order(job: Job) -> list[int]:
 
 def test_nearest_takes_the_exact_pixel(job, judged):
     path, what = job
-    result = warped(path, what, "nearest", tolerance=1e-3)
+    result = warped(path, what, "nearest")
     expected = judged(path, in_file_order(what), what.window, result.grid, "nearest")
     pixels = result.to_numpy(masked=True)
     sure = np.broadcast_to(expected.settled, pixels.shape)
@@ -96,14 +96,14 @@ def test_nearest_takes_the_exact_pixel(job, judged):
 
 def test_bilinear_is_within_half_a_number(job, judged):
     path, what = job
-    result = warped(path, what, "bilinear", tolerance=1e-5)
+    result = warped(path, what, "bilinear")
     expected = judged(path, in_file_order(what), what.window, result.grid, "bilinear")
     pixels = result.to_numpy(masked=True)
     sure = np.broadcast_to(expected.settled, pixels.shape)
     valid = sure & expected.valid
     assert valid.mean() > 0.25
     np.testing.assert_array_equal(~np.ma.getmaskarray(pixels)[sure], expected.valid[sure])
-    # Rounding alone takes half of an integer; what the coordinates' tolerance adds grows with the steepest step.
+    # Rounding alone takes half of an integer; what coordinates add that are a millionth off grows with the steepest step.
     steepest = max(np.nanmax(np.abs(np.diff(expected.values, axis=axis))) for axis in (1, 2))
     rounding = 0.5 if pixels.dtype.kind in "iu" else np.spacing(np.nanmax(np.abs(expected.values)).astype(pixels.dtype))
     difference = np.abs(pixels.data.astype(float) - expected.values)[valid]
@@ -123,7 +123,7 @@ def test_dra_is_the_published_rule(job):
 
 def test_the_store_is_the_picture_with_its_place(job, judged, counted, tmp_path):
     path, what = job
-    view = warped(path, what, "nearest", tolerance=1e-3).dra()
+    view = warped(path, what, "nearest").dra()
     with counted() as tasks:
         url = view.to_zarr(tmp_path / "view.zarr", chunks=(256, 256))
     rows, cols = view.shape[1:]
