@@ -222,7 +222,7 @@ def test_points_instead_of_a_transform(shared_data):
 
 
 def test_same_file_same_token_and_pickles_small(shared_data, read, monkeypatch):
-    path = shared_data / "geotiff" / "rasterio/RGB.byte.tif"
+    path = (shared_data / "geotiff" / "rasterio/RGB.byte.tif").resolve()
     node = open_source(path)
     monkeypatch.chdir(path.parent)
     assert open_source("RGB.byte.tif").token == node.token == open_source(str(path)).token

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import dask
 import numpy as np
 import pytest
 import rasterio
@@ -45,10 +46,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     cache.clear()
 
 
+@pytest.fixture
+def in_order() -> Iterator[None]:
+    """One task after the other: what threads that wait for a busy machine evict is not what is judged here."""
+    with dask.config.set(scheduler="sync"):
+        yield
+
+
 def chain(path: Any) -> weft.Raster:
     return weft.open(path).crop(window=(96, 1944, 88, 1992)).warp("EPSG:3857", resolution=10)
 
 
+@pytest.mark.usefixtures("in_order")
 @pytest.mark.parametrize("part", [0.9, 0.5])
 def test_a_cache_of_a_part_of_the_image_is_enough(tiled, asked, tmp_path, part):
     tile_cache().resize(int(part * TILES * TILE_BYTES))
@@ -61,6 +70,7 @@ def test_a_cache_of_a_part_of_the_image_is_enough(tiled, asked, tmp_path, part):
     np.testing.assert_array_equal(weft.open(url).to_numpy(), chain(tiled).rescale((1500, 4500), (0, 255), "uint8").to_numpy())
 
 
+@pytest.mark.usefixtures("in_order")
 def test_a_stretch_by_statistics_of_an_overview_reads_the_image_once(tiled, asked, monkeypatch, tmp_path):
     monkeypatch.setattr(sys.modules["weft.ops.statistics"], "MIN_PIXELS", 200_000)
     tile_cache().resize(TILES // 2 * TILE_BYTES)
@@ -70,6 +80,7 @@ def test_a_stretch_by_statistics_of_an_overview_reads_the_image_once(tiled, aske
     assert asked.loads_per_tile <= 1.2
 
 
+@pytest.mark.usefixtures("in_order")
 def test_statistics_of_all_pixels_take_one_pass_of_their_own(tiled, asked, tmp_path):
     tile_cache().resize(TILES // 2 * TILE_BYTES)
     chain(tiled).dra(approximate=False).to_zarr(tmp_path / "a.zarr", chunks=(512, 512))
@@ -87,6 +98,7 @@ def test_neighbouring_tasks_share_tiles(tiled, asked):
     assert tile_cache().counts.loads == len(asked.times) == TILES
 
 
+@pytest.mark.usefixtures("in_order")
 def test_two_sources_in_one_graph(tiled, scene, asked, tmp_path):
     """The difference of two warped images on one grid: neither's tiles push the other's out."""
     one = weft.open(tiled).crop(window=(0, 1200, 0, 1200)).warp("EPSG:3857", resolution=12)
