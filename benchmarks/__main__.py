@@ -17,7 +17,7 @@ LIBRARIES = ("numpy", "dask", "zarr", "rasterio", "rioxarray", "odc-geo", "numba
 def main(questions: tuple[str, ...]) -> None:
     scene = cog()
     zarr_store()
-    print("Python", platform.python_version(), *(f"{name} {version(name)}" for name in LIBRARIES), sep=", ")
+    print(f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in LIBRARIES), sep=", ")
     print()
     print("| workload | contender | wall s | CPU s | peak RSS MB | wall, weft = 1 | RSS, weft = 1 |")
     print("|---|---|---|---|---|---|---|")

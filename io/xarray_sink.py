@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graph import lower
+from ..graph.errors import ArgumentError
 from ..graph.node import Meta, Node
 from ..graph.optimize import Mode
 from ..graph.plan import make_plan
@@ -26,14 +27,20 @@ def to_dask(node: Node, chunks: Any = None, *, optimize: Mode = "default", memor
     ----------
     node : Node
     chunks : int, (rows, cols), (bands, rows, cols) or dask's tuples of lengths, optional
+        A task computes all bands of its rows and columns; where fewer bands are asked for, its result is cut.
     optimize : "default", "exact" or "none"
     memory_limit : bytes one task may hold, optional
 
     Returns
     -------
     (bands, rows, cols) dask array; invalid pixels hold what the source stored or the operation wrote
+
+    Raises
+    ------
+    ArgumentError
+        The chunks do not describe the grid.
     """
-    return lower.to_dask(make_plan(node, chunks, optimize, memory_limit))
+    return _banded(lower.to_dask(make_plan(node, chunks, optimize, memory_limit)), chunks)
 
 
 def to_xarray(node: Node, chunks: Any = None, *, optimize: Mode = "default", memory_limit: int | None = None) -> xr.DataArray:
@@ -51,8 +58,13 @@ def to_xarray(node: Node, chunks: Any = None, *, optimize: Mode = "default", mem
     DataArray (band, y, x)
         Coordinates: band names; x and y of pixel centres, where the grid is not rotated; ``spatial_ref`` with the CRS and
         the GeoTransform, as rioxarray reads them. Invalid pixels hold nodata (NaN for floats without nodata), which is the
-        attribute ``_FillValue``. A DataArray has no other mask: integers without a nodata value keep what is stored
-        beneath, so ``fillna`` or a nodata value has to come first where validity matters.
+        attribute ``_FillValue``. Where no value marks them (integers without nodata), a coordinate ``mask`` (band, y, x),
+        bool, is True where valid; ``from_xarray`` reads it back.
+
+    Raises
+    ------
+    ArgumentError
+        The chunks do not describe the grid.
     """
     import dask.array as da
     import rioxarray  # noqa: F401  registers the accessor
@@ -61,10 +73,13 @@ def to_xarray(node: Node, chunks: Any = None, *, optimize: Mode = "default", mem
     plan = make_plan(node, chunks, optimize, memory_limit)
     meta = plan.root.meta
     nodata = marking_value(meta)
-    data, valid = lower.to_dask_pair(plan) if nodata is not None else (lower.to_dask(plan), None)
-    if valid is not None:
-        data = da.map_blocks(_marked, data, valid, np.asarray(nodata, meta.dtype), dtype=meta.dtype)
+    data, valid = lower.to_dask_pair(plan)
     coords: dict[str, Any] = {"band": list(meta.bands)}
+    if valid is not None and nodata is not None:
+        data = da.map_blocks(_marked, data, valid, np.asarray(nodata, meta.dtype), dtype=meta.dtype)
+    elif valid is not None:
+        coords["mask"] = (("band", "y", "x"), _banded(valid, chunks))
+    data = _banded(data, chunks)
     if meta.grid.is_rectilinear:
         coords["x"], coords["y"] = meta.grid.coords()
     array = xr.DataArray(data, dims=("band", "y", "x"), coords=coords, name="data", attrs=plain_attrs(meta))
@@ -76,6 +91,17 @@ def to_xarray(node: Node, chunks: Any = None, *, optimize: Mode = "default", mem
             warnings.filterwarnings("ignore", message=".* lost in conversion to CF")
             array = array.rio.write_crs(meta.grid.crs)
     return array.rio.write_transform(meta.grid.transform)
+
+
+def _banded(array: da.Array, chunks: Any) -> da.Array:
+    """``array`` cut along the bands as ``chunks`` (bands, rows, cols) ask."""
+    if not isinstance(chunks, (tuple, list)) or len(chunks) != 3:
+        return array
+    bands, count = chunks[0], array.shape[0]
+    sizes = tuple(bands) if isinstance(bands, (tuple, list)) else (count if bands == -1 else bands,)
+    if not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes) or (len(sizes) > 1 and sum(sizes) != count):
+        raise ArgumentError(f"chunks along the bands are a number above 0, -1, or lengths that sum to {count}; got {bands!r}")
+    return array.rechunk({0: sizes if len(sizes) > 1 else int(sizes[0])})
 
 
 def marking_value(meta: Meta) -> Any:

@@ -27,7 +27,8 @@ def from_xarray(dataarray: xr.DataArray) -> Node:
     dataarray : xarray.DataArray
         Dimensions y and x (or lat and lon, and the like) in any order, and at most one more, which becomes the bands,
         named by its coordinate. CRS and GeoTransform as rioxarray finds them; coordinates are pixel centres and win over a
-        GeoTransform that does not fit them. Invalid are NaN and the nodata value (``rio.nodata``, ``_FillValue``).
+        GeoTransform that does not fit them. Invalid are NaN, the nodata value (``rio.nodata``, ``_FillValue``) and what a
+        coordinate ``mask`` of the same dimensions says is not valid (False).
         In-memory, dask-backed and not yet loaded arrays all serve; the latter two are read when pixels are wanted.
 
     Returns
@@ -67,7 +68,17 @@ def from_xarray(dataarray: xr.DataArray) -> Node:
         crs=None if crs is None else crs.to_wkt(),
         bands=names or _single_name(dataarray, band_axis),
         nodata=nodata,
+        valid=_mask(ordered, order),
     )
+
+
+def _mask(dataarray: Any, dims: list[str]) -> Any:
+    """The coordinate ``mask`` of a DataArray that ``to_xarray`` made, True where valid; None where there is none."""
+    mask = dataarray.coords.get("mask")
+    if mask is None or mask.dtype != bool or set(mask.dims) != set(dims):
+        return None
+    pixels, mask = _pixels(dataarray), _pixels(mask.transpose(*dims))
+    return np.asarray(mask) if isinstance(pixels, np.ndarray) else mask
 
 
 def _axes(dataarray: Any, dims: list[str], where: str) -> tuple[int, int, int | None]:

@@ -136,7 +136,8 @@ class Outputs(NodeHolder):
         Parameters
         ----------
         chunks : int, (rows, cols), (bands, rows, cols) or dask's tuples of lengths, optional
-            Left out, whole tiles of the source are joined to about 1024 pixels a side. All bands lie in one chunk.
+            Left out, whole tiles of the source are joined to about 1024 pixels a side. A task computes all bands of its
+            rows and columns; where fewer bands a chunk are asked for, its result is cut.
 
         Returns
         -------
@@ -163,8 +164,8 @@ class Outputs(NodeHolder):
 
         Returns
         -------
-        DataArray whose invalid pixels hold nodata (NaN for floats without nodata), its attribute ``_FillValue``. It has no
-        other mask: integers without nodata keep what is stored beneath, so ``fillna`` first where validity matters.
+        DataArray whose invalid pixels hold nodata (NaN for floats without nodata), its attribute ``_FillValue``. Where no
+        value marks them (integers without nodata), a coordinate ``mask`` (band, y, x) is True where valid.
         """
         return to_xarray(self.node, chunks, optimize=self._mode(optimize), memory_limit=memory_limit)
 

@@ -9,6 +9,7 @@ import pytest
 import rasterio
 import rioxarray  # noqa: F401  registers the accessor
 
+from weft.graph.errors import ArgumentError
 from weft.io.array import from_array
 from weft.io.numpy_sink import to_numpy
 from weft.io.registry import open_source
@@ -76,3 +77,35 @@ def test_a_crs_that_cf_cannot_tell_makes_no_noise(tmp_path):
         warnings.filterwarnings("error", message=".*CF")
         assert to_xarray(swiss).rio.crs.to_epsg() == 2056
         assert open_source(to_zarr(swiss, tmp_path / "a.zarr")).meta.grid.crs == swiss.meta.grid.crs
+
+
+def test_validity_without_a_nodata_value_is_a_mask_coordinate():
+    data = np.arange(2 * 6 * 8, dtype=np.uint8).reshape(2, 6, 8)
+    valid = data % 3 != 0
+    node = from_array(data, valid=valid, transform=(10, 0, 100, 0, -10, 900), crs="EPSG:32633")
+    array = to_xarray(node, chunks=(4, 4))
+    np.testing.assert_array_equal(array.coords["mask"], valid)
+    for again in (from_xarray(array), from_xarray(array.compute()), from_xarray(array.transpose("y", "x", "band"))):
+        values = to_numpy(again, masked=True)
+        np.testing.assert_array_equal(values.data, data)
+        np.testing.assert_array_equal(np.ma.getmaskarray(values), ~valid)
+    part = to_numpy(from_xarray(array[:, 2:5, ::2]), masked=True)
+    np.testing.assert_array_equal(np.ma.getmaskarray(part), ~valid[:, 2:5, ::2])
+    assert array.rio.crs.to_epsg() == 32633
+    assert "mask" not in to_xarray(from_array(data)).coords
+    assert "mask" not in to_xarray(from_array(data, nodata=3)).coords
+
+
+@pytest.mark.parametrize(("bands", "lengths"), [(1, (1, 1, 1)), (2, (2, 1)), (-1, (3,)), ((1, 2), (1, 2)), (7, (3,))])
+def test_chunks_along_the_bands(bands, lengths):
+    data = np.arange(3 * 6 * 8, dtype=np.uint8).reshape(3, 6, 8)
+    array = to_dask(from_array(data), chunks=(bands, 4, 5))
+    assert array.chunks == (lengths, (4, 2), (5, 3))
+    np.testing.assert_array_equal(array, data)
+    assert to_xarray(from_array(data), chunks=(bands, 4, 5)).chunks == array.chunks
+
+
+@pytest.mark.parametrize("bands", [0, -2, "one", (1, 1), 1.5])
+def test_impossible_chunks_along_the_bands_are_refused(bands):
+    with pytest.raises(ArgumentError, match="along the bands"):
+        to_dask(from_array(np.zeros((3, 6, 8), np.uint8)), chunks=(bands, 4, 5))

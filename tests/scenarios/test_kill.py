@@ -29,7 +29,14 @@ class Writer:
         self.folder = target.parent
         self.before = self._chunks()
         command = [sys.executable, "-m", "weft", "convert", str(scene), str(target), *JOB]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell starts background jobs deaf to SIGINT, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
     def _chunks(self) -> int:
         """Files of chunks, wherever they lie."""
