@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,11 @@ def chunk_regions(chunks: Chunks) -> Iterable[tuple[tuple[int, int], Region]]:
             yield (i, j), Region(row0, row0 + height, col0, col0 + width)
             col0 += width
         row0 += height
+
+
+def chunk_edges(lengths: tuple[int, ...]) -> list[int]:
+    """Where chunks of these lengths begin, and where the last one ends."""
+    return list(accumulate(lengths, initial=0))
 
 
 def _joined_tiles(meta: Meta, side: int) -> tuple[int, int]:

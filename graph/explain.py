@@ -8,11 +8,12 @@ from html import escape
 
 from .chunks import Chunks, chunk_regions
 from .grid import Region, short_crs
+from .locality import source_needs
 from .lower import tree_tasks
 from .node import Node
 from .plan import Plan, sample_regions
 from .source import TiledSource
-from .sweep import Fused, Program, needs_down
+from .sweep import Fused, Program
 
 # Above this many tasks the uses of tiles are counted on a sample of tasks and scaled, and the tiles are all that lie in
 # what the whole result needs.
@@ -156,7 +157,7 @@ def _reads(plan: Plan) -> tuple[tuple[Reads, ...], bool]:
         for token, count in counted.items():
             uses[token] += round(count * tasks / len(regions))
         if sampled:
-            for node, needed in _needed(program, program.root.meta.grid.region):
+            for node, needed in source_needs(program, program.root.meta.grid.region):
                 reach[node.token] = needed.union(reach.get(node.token, needed))
     reads = []
     for token, node in nodes.items():
@@ -166,17 +167,6 @@ def _reads(plan: Plan) -> tuple[tuple[Reads, ...], bool]:
             count, pixels = _tiling(node, reach[token])
         reads.append(Reads(describe(node), count, uses[token], pixels * pixel))
     return tuple(reads), bool(reach)
-
-
-def _needed(program: Program, region: Region) -> list[tuple[TiledSource, Region]]:
-    """What of each tiled source the pixels of ``region`` need."""
-    return [
-        (node, use.region)
-        for node, uses in zip(program.nodes, needs_down(program, region), strict=True)
-        if isinstance(node, TiledSource)
-        for use in uses
-        if not use.region.is_empty
-    ]
 
 
 def _tiling(node: TiledSource, region: Region) -> tuple[int, int]:
@@ -189,7 +179,7 @@ def _tiling(node: TiledSource, region: Region) -> tuple[int, int]:
 
 
 def _tiles_used(program: Program, regions: list[Region]) -> list[tuple[TiledSource, Region]]:
-    return [(node, tile) for region in regions for node, needed in _needed(program, region) for tile in node.tiles(needed)]
+    return [(node, tile) for region in regions for node, needed in source_needs(program, region) for tile in node.tiles(needed)]
 
 
 def _stage_tasks(kind: str, tasks: int) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 from .cache import tile_cache
+from .grid import Region
 from .plan import Plan, sample_regions
 from .source import TiledSource
-from .sweep import needs_down
+from .sweep import Program, needs_down
 
 # What part of the tile cache one row of a strip may fill, so that the next row finds the tiles that both need.
 _SHARE = 0.65
@@ -22,14 +23,24 @@ def strips(plan: Plan) -> list[tuple[int, int]]:
     return [(i, j) for left, right in pairwise(edges) for i in range(rows) for j in range(left, right)]
 
 
+def source_needs(program: Program, region: Region) -> list[tuple[TiledSource, Region]]:
+    """What of each tiled source the pixels of ``region`` need."""
+    return [
+        (node, use.region)
+        for node, uses in zip(program.nodes, needs_down(program, region), strict=True)
+        if isinstance(node, TiledSource)
+        for use in uses
+        if not use.region.is_empty
+    ]
+
+
 def _source_bytes(plan: Plan) -> int:
     """Bytes of source tiles that a task uses, the most of some sampled ones."""
     most = 0
     for region in sample_regions(plan.chunks, most=4):
         total = 0
-        for node, uses in zip(plan.program.nodes, needs_down(plan.program, region), strict=True):
-            if isinstance(node, TiledSource):
-                pixel = len(node.meta.bands) * node.meta.dtype.itemsize
-                total += sum(tile.size * pixel for use in uses if not use.region.is_empty for tile in node.tiles(use.region))
+        for node, needed in source_needs(plan.program, region):
+            pixel = len(node.meta.bands) * node.meta.dtype.itemsize
+            total += sum(tile.size * pixel for tile in node.tiles(needed))
         most = max(most, total)
     return most

@@ -11,6 +11,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import dask.array as da
@@ -22,7 +23,7 @@ from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.layers import ArraySliceDep
 
 from .block import Block
-from .chunks import Chunks, chunk_regions
+from .chunks import Chunks, chunk_edges, chunk_regions
 from .grid import Region
 from .node import Node, Reduction
 from .plan import Plan, Stage
@@ -284,11 +285,14 @@ class _Kept:
     def layers(self) -> list[str]:
         return [self.name] if self.valid is None else [self.name, self.valid]
 
+    @cached_property
+    def edges(self) -> tuple[list[int], list[int]]:
+        return chunk_edges(self.chunks[0]), chunk_edges(self.chunks[1])
+
     def touching(self, region: Region) -> Iterator[tuple[tuple[int, int], Region]]:
         """((i, j), region) of the chunks that ``region`` touches."""
         spans = []
-        for lengths, start, stop in zip(self.chunks, (region.row0, region.col0), (region.row1, region.col1), strict=True):
-            edges = np.concatenate([[0], np.cumsum(lengths)]).tolist()
+        for edges, start, stop in zip(self.edges, (region.row0, region.col0), (region.row1, region.col1), strict=True):
             first = bisect_right(edges, start) - 1
             last = bisect_right(edges, stop - 1) - 1
             spans.append([(k, edges[k], edges[k + 1]) for k in range(first, last + 1)])

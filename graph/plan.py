@@ -13,7 +13,7 @@ from functools import cached_property
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from .chunks import Chunks, choose_chunks, even_chunks
+from .chunks import Chunks, choose_chunks, chunk_edges, even_chunks
 from .errors import ArgumentError
 from .flat import topological
 from .grid import Region
@@ -170,7 +170,7 @@ def sample_regions(chunks: Chunks, most: int = 9) -> list[Region]:
     """Up to ``most`` chunks spread over the image, corners and centre among them."""
     rows = _spread(len(chunks[0]), math.isqrt(most))
     cols = _spread(len(chunks[1]), math.isqrt(most))
-    row_edges, col_edges = _edges(chunks[0]), _edges(chunks[1])
+    row_edges, col_edges = chunk_edges(chunks[0]), chunk_edges(chunks[1])
     return [Region(row_edges[i], row_edges[i + 1], col_edges[j], col_edges[j + 1]) for i in rows for j in cols]
 
 
@@ -234,7 +234,7 @@ def _subtree_costs(program: Program) -> list[float]:
 
 def _middle(chunks: Chunks, side: int = 3) -> list[Region]:
     """A square of neighbouring chunks from the middle of the image."""
-    rows, cols = _edges(chunks[0]), _edges(chunks[1])
+    rows, cols = chunk_edges(chunks[0]), chunk_edges(chunks[1])
     first_row, first_col = max(0, (len(rows) - 1 - side) // 2), max(0, (len(cols) - 1 - side) // 2)
     return [
         Region(rows[i], rows[i + 1], cols[j], cols[j + 1])
@@ -245,10 +245,3 @@ def _middle(chunks: Chunks, side: int = 3) -> list[Region]:
 
 def _spread(count: int, most: int) -> list[int]:
     return sorted({round(k * (count - 1) / max(1, most - 1)) for k in range(most)})
-
-
-def _edges(lengths: tuple[int, ...]) -> list[int]:
-    edges = [0]
-    for length in lengths:
-        edges.append(edges[-1] + length)
-    return edges

@@ -379,3 +379,53 @@ def weighted_clear(src, corner, where, window, m, out, widths, cubic, rounds, lo
             else:
                 for n in range(count):
                     line[n] = values[n] * share[n]
+
+
+@njit(nogil=True, cache=True)
+def upright(src, mask, where, windows, maps, out, done, widths, cubic, rounds, low, high):  # type: ignore[no-untyped-def]
+    """Sample the windows whose x depends on the column alone, y on the row alone, all taps valid; True for those left over."""
+    top, left, height, width, row_out, col_out = where
+    radius = 2.0 if cubic else 1.0
+    rest = np.ones(windows.shape[0], np.bool_)
+    for p in range(windows.shape[0]):
+        x_turned = maps[p, 4] != 0.0 or maps[p, 5] != 0.0 or maps[p, 14] != 0.0 or maps[p, 15] != 0.0 or maps[p, 17] != 0.0
+        y_turned = maps[p, 7] != 0.0 or maps[p, 9] != 0.0 or maps[p, 20] != 0.0 or maps[p, 21] != 0.0 or maps[p, 22] != 0.0
+        turned = x_turned or y_turned or maps[p, 18] != 0.0 or maps[p, 23] != 0.0
+        if turned or not is_clear(mask, where, windows, maps, p, radius * widths[p, 0], radius * widths[p, 1]):
+            continue
+        rest[p] = False
+        i0, j0 = windows[p, 0] - row_out, windows[p, 2] - col_out
+        rows, cols = windows[p, 1] - windows[p, 0], windows[p, 3] - windows[p, 2]
+        done[:, i0 : i0 + rows, j0 : j0 + cols] = True
+        wx, wy = np.empty((cols, int(4 * widths[p, 0]) + 4)), np.empty((rows, int(4 * widths[p, 1]) + 4))
+        x_first, x_count, x_sum = np.empty(cols, np.int64), np.empty(cols, np.int64), np.empty(cols)
+        y_first, y_count, y_sum = np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows)
+        for n in range(cols):
+            u = n + windows[p, 2] + 0.5 - maps[p, 1]
+            xr, xs, xq, _, _, _ = line_of(maps[p], 0.5)
+            x = xr + (xs + xq * u) * u
+            x_first[n], x_count[n], x_sum[n] = weigh(x - 0.5, widths[p, 0], width, cubic, wx[n])
+        for m in range(rows):
+            _, _, _, y, _, _ = line_of(maps[p], m + windows[p, 0] + 0.5 - maps[p, 0])
+            y_first[m], y_count[m], y_sum[m] = weigh(y - 0.5, widths[p, 1], height, cubic, wy[m])
+        base, end = y_first.min(), (y_first + y_count).max()
+        lines, sums = np.empty((end - base, cols)), np.empty(cols)
+        for b in range(src.shape[0]):
+            for r in range(base, end):
+                source = src[b, r - top]
+                for n in range(cols):
+                    line, k = 0.0, np.uint64(x_first[n] - left)
+                    for q in range(np.uint64(x_count[n])):
+                        line += wx[n, q] * source[k + q]
+                    lines[r - base, n] = line
+            for m in range(rows):
+                sums[:] = 0.0
+                for q in range(y_count[m]):
+                    w, line_at = wy[m, q], lines[y_first[m] - base + q]
+                    for n in range(cols):
+                        sums[n] += w * line_at[n]
+                result = out[b, i0 + m, j0 : j0 + cols]
+                for n in range(cols):
+                    value = sums[n] * (1.0 / (x_sum[n] * y_sum[m]))
+                    result[n] = min(max(math.floor(value + 0.5), low), high) if rounds else value
+    return rest
