@@ -27,7 +27,8 @@ from ..graph.block import Block
 from ..graph.errors import ArgumentError
 from ..graph.grid import EMPTY, Region
 from ..graph.node import Meta
-from .sampling_loops import EDGE, bilinear, nearest, upright, weighted
+from .sampling_loops import EDGE, bilinear, nearest
+from .weighted_loops import upright, weighted
 
 RADIUS = {"nearest": 0.0, "bilinear": 1.0, "cubic": 2.0}  # of the plain kernel, in source pixels
 WIDEN_FROM = 1 / 0.95
