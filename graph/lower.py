@@ -111,11 +111,8 @@ def lower(
         Writes the layer out with keys that dask's own ordering, where it has no other reason, takes in that order.
     """
     known = known or {}
-    build = _Builder(known)
-    wanted = _wanted(plan, known)
-    for stage in plan.stages:
-        if stage.node.token in wanted:
-            build.stage(stage)
+    build = Builder(known)
+    build.stages(plan)
     layer = name or f"weft-{plan.root.name}-{tokenize(plan.root, plan.chunks, finish)}"
     at: dict[tuple[int, int], Key] | None = None
     if order is not None:
@@ -127,7 +124,7 @@ def lower(
 
 def lower_tables(plan: Plan) -> tuple[HighLevelGraph, dict[str, Key]]:
     """The dask graph of the tables that the plan's pixels need, and the key of each by token."""
-    build = _Builder({})
+    build = Builder({})
     programs = [plan.program, *(stage.program for stage in plan.stages if stage.kind == "chunks")]
     used = {node.token for program in programs for node in program.nodes}
     for stage in plan.stages:
@@ -172,15 +169,22 @@ def whole_block(block: Block, region: Region) -> Block:
     return block
 
 
-class _Builder:
-    """Collects the layers of one graph."""
+class Builder:
+    """Collects the layers of one graph; ``kept`` are the nodes, by token, whose pixels later layers find in chunk tasks."""
 
     def __init__(self, known: Mapping[str, Block]) -> None:
         self.layers: dict[str, Any] = {}
         self.dependencies: dict[str, set[str]] = {}
         self.tables: dict[str, Key] = {}
+        self.kept: dict[str, Kept] = {}
         self._known = known
-        self._kept: dict[str, _Kept] = {}
+
+    def stages(self, plan: Plan) -> None:
+        """The barriers that the plan's result cannot do without."""
+        wanted = _wanted(plan, self._known)
+        for stage in plan.stages:
+            if stage.node.token in wanted:
+                self.stage(stage)
 
     def stage(self, stage: Stage) -> None:
         name = f"weft-{stage.node.name}-{tokenize(stage.node, stage.chunks)}"
@@ -194,7 +198,7 @@ class _Builder:
         else:
             assert stage.chunks is not None
             self.layer(name, stage.program, whole_block, stage.chunks)
-            self._kept[stage.node.token] = _Kept(stage.node, name, stage.chunks, None)
+            self.kept[stage.node.token] = Kept(stage.node, name, stage.chunks, None)
 
     def layer(
         self,
@@ -255,9 +259,9 @@ class _Builder:
         self._add(name, MaterializedLayer(tasks), {partial})
         return name
 
-    def _chunks_of(self, node: Node) -> _Kept | None:
-        if node.token in self._kept or not isinstance(node, ChunkedSource):
-            return self._kept.get(node.token)
+    def _chunks_of(self, node: Node) -> Kept | None:
+        if node.token in self.kept or not isinstance(node, ChunkedSource):
+            return self.kept.get(node.token)
         for array in (node.array, node.valid):
             if array is not None:
                 graph: Any = array.__dask_graph__()
@@ -265,7 +269,7 @@ class _Builder:
                 self.dependencies.update({layer: set(graph.dependencies[layer]) for layer in graph.layers})
         valid = None if node.valid is None else node.valid.name
         rows, cols = node.array.chunks[-2:]
-        return _Kept(node, node.array.name, (rows, cols), valid)
+        return Kept(node, node.array.name, (rows, cols), valid)
 
     def _add(self, name: str, layer: Any, dependencies: set[str]) -> None:
         self.layers[name] = layer
@@ -273,7 +277,7 @@ class _Builder:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class Kept:
     """A node whose pixels lie in chunk tasks (name, 0, i, j): blocks of a barrier, or a dask source's data and valid."""
 
     node: Node
@@ -320,7 +324,7 @@ def _written_out(
     tables: list[Key],
     program: Program,
     chunks: Chunks,
-    chunked: list[_Kept],
+    chunked: list[Kept],
 ) -> dict[Key, Task]:
     index = {node.token: i for i, node in enumerate(program.nodes)}
     tasks: dict[Key, Task] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 from typing import Any
@@ -12,8 +12,10 @@ import dask.threaded
 from dask.base import get_scheduler
 from dask.callbacks import Callback
 
+from .block import Block
+from .cascade import Layer, check, lower_cascade
 from .locality import strips
-from .lower import Finish, lower, lower_tables
+from .lower import Builder, Finish, Key, lower, lower_tables
 from .plan import Plan
 
 Progress = Callable[[int, str], AbstractContextManager[Callable[[], None]]]
@@ -37,29 +39,69 @@ def run(plan: Plan, finish: Finish, *, progress: Progress | None = None, descrip
         Before anything is read, where a task would not fit.
     """
     plan.check()
-    scheduler = get_scheduler() or dask.threaded.get
-    client = getattr(scheduler, "__self__", None)
-    on_cluster = hasattr(client, "scheduler_info")
-    # Statistics first: what they read is not kept, and the order of the chunks is then free to follow the source's tiles.
-    tables, table_keys = lower_tables(plan)
-    values = scheduler(tables, list(table_keys.values())) if table_keys else []
-    known = dict(zip(table_keys, values, strict=True))
+    known = _tables(plan)
     # A run has effects, so its keys are never those of another.
     name = f"weft-run-{uuid4().hex}"
-    lowered = lower(plan, finish, name=name, known=known, order=None if on_cluster else strips(plan))
+    lowered = lower(plan, finish, name=name, known=known, order=None if _cluster() else strips(plan))
     keys = list(chain.from_iterable(lowered.keys))
-    with (progress or _silent)(len(keys), description) as advance:
-        if on_cluster:
-            _run_on_cluster(client, lowered.graph, keys, advance)
+    _compute(lowered.graph, keys, keys, progress or _silent, description)
+
+
+def run_cascade(plan: Plan, layers: Sequence[Layer], *, progress: Progress | None = None, description: str = "computing") -> None:
+    """Compute several results, each made of the one before, in one pass over the first.
+
+    Parameters
+    ----------
+    plan : of the first layer's node, over its chunks
+    layers : see ``Layer``
+    progress, description : as in ``run``; a cluster tells of the last layer's chunks only
+
+    Raises
+    ------
+    MemoryLimitError
+        Before anything is read, where a task would not fit.
+    """
+    check(plan, layers)
+    name = f"weft-run-{uuid4().hex}"
+    graph, keys, every = lower_cascade(plan, layers, name, Builder(_tables(plan)))
+    _compute(graph, keys, every, progress or _silent, description)
+
+
+def _tables(plan: Plan) -> dict[str, Block]:
+    """The statistics of a plan, computed.
+
+    They come first: what they read is not kept, and the order of the chunks is then free to follow the source's tiles.
+    """
+    graph, keys = lower_tables(plan)
+    values = _scheduler()(graph, list(keys.values())) if keys else []
+    return dict(zip(keys, values, strict=True))
+
+
+def _compute(graph: Any, keys: list[Key], every: list[Key], progress: Progress, description: str) -> None:
+    """Run ``graph`` for ``keys``, telling of ``every`` task that ends."""
+    client = _cluster()
+    with progress(len(every if client is None else keys), description) as advance:
+        if client is not None:
+            _run_on_cluster(client, graph, keys, advance)
             return
-        wanted = set(keys)
+        wanted = set(every)
 
         def done(key: Any, *_: Any) -> None:
             if key in wanted:
                 advance()
 
         with Callback(posttask=done):
-            scheduler(lowered.graph, keys)
+            _scheduler()(graph, keys)
+
+
+def _scheduler() -> Any:
+    return get_scheduler() or dask.threaded.get
+
+
+def _cluster() -> Any:
+    """The client of the cluster that dask is set to; None where it is not."""
+    client = getattr(_scheduler(), "__self__", None)
+    return client if hasattr(client, "scheduler_info") else None
 
 
 def _run_on_cluster(client: Any, graph: Any, keys: list[Any], advance: Callable[[], None]) -> None:

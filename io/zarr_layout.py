@@ -74,9 +74,14 @@ def build_group(meta: Meta, layout: Layout) -> dict[str, Any]:
         _coordinate(root, "x", x, meta.grid, layout)
         _coordinate(root, "y", y, meta.grid, layout)
     _coordinate(root, "spatial_ref", np.asarray(0, np.int64), meta.grid, layout)
+    return consolidated(store, layout.zarr_format)
+
+
+def consolidated(store: MemoryStore, zarr_format: Literal[2, 3]) -> dict[str, Any]:
+    """Everything in ``store`` by key, with the consolidated metadata of its root, the root's metadata last."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata")
-        zarr.consolidate_metadata(store, zarr_format=layout.zarr_format)
+        zarr.consolidate_metadata(store, zarr_format=zarr_format)
     return _contents(store)
 
 

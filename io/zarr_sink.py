@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +22,7 @@ from ..graph.errors import SinkError, WeftError
 from ..graph.grid import Region
 from ..graph.node import Meta, Node
 from ..graph.optimize import Mode
-from ..graph.plan import Plan, make_plan
+from ..graph.plan import make_plan
 from ..graph.run import Progress, run
 from .failing import raise_alone
 from .registry import as_uri
@@ -82,8 +82,6 @@ def to_zarr(
     """
     target = as_uri(url).rstrip("/")
     options: Options = tuple(sorted((storage_options or {}).items()))
-    if target.endswith(".zip"):
-        raise SinkError(f"{target}: tasks cannot write one zip together; write a folder and zip that")
     meta = node.meta
     rows, cols = choose_chunks(meta)
     layout = checked_layout(meta, chunks, shards, compressor, zarr_format, (rows[0], cols[0]))
@@ -91,11 +89,39 @@ def to_zarr(
     plan.check()
     assert_aligned(plan.chunks, layout)
     contents = build_group(plan.root.meta, layout)
-    if is_url(target):
-        _write_remote(plan, target, options, contents, overwrite, progress)
-    else:
-        _write_local(plan, Path(target), contents, overwrite, progress)
+
+    def write(where: str) -> None:
+        writer = ZarrWriter(where, options, plan.root.meta, contents)
+        run(plan, writer, progress=progress, description=f"writing {target.rpartition('/')[2]}")
+
+    write_store(target, options, contents, write, overwrite=overwrite)
     return target
+
+
+def write_store(
+    target: str, options: Options, contents: dict[str, Any], write: Callable[[str], None], *, overwrite: bool
+) -> None:
+    """Let ``write`` put chunks into a store, then publish its metadata: a local one under another name until it is complete.
+
+    Parameters
+    ----------
+    target : path or URL
+    options : of the URL's file system
+    contents : metadata and coordinates by key, the root's last
+    write : called with the path or URL to write the chunks to
+    overwrite : whether a zarr store at ``target`` may be replaced
+
+    Raises
+    ------
+    SinkError
+        The target exists or cannot be written.
+    """
+    if target.endswith(".zip"):
+        raise SinkError(f"{target}: tasks cannot write one zip together; write a folder and zip that")
+    if is_url(target):
+        _write_remote(target, options, contents, write, overwrite)
+    else:
+        _write_local(Path(target), contents, write, overwrite)
 
 
 class ZarrWriter:
@@ -155,7 +181,7 @@ def assert_aligned(chunks: Chunks, layout: Layout) -> None:
             raise SinkError(f"tasks of {lengths[0]} pixels do not hold whole write units of {unit}")
 
 
-def _write_local(plan: Plan, target: Path, contents: dict[str, Any], overwrite: bool, progress: Progress | None) -> None:
+def _write_local(target: Path, contents: dict[str, Any], write: Callable[[str], None], overwrite: bool) -> None:
     if target.exists():
         if not overwrite:
             raise SinkError(f"{target} exists; pass overwrite=True to replace it")
@@ -166,8 +192,7 @@ def _write_local(plan: Plan, target: Path, contents: dict[str, Any], overwrite: 
     old = target.with_name(f".{target.name}.{token}.old")
     try:
         staging.mkdir(parents=True)
-        writer = ZarrWriter(str(staging), (), plan.root.meta, contents)
-        run(plan, writer, progress=progress, description=f"writing {target.name}")
+        write(str(staging))
         _publish(open_store(str(staging), (), write=True), contents)
         if target.exists():
             target.rename(old)
@@ -184,7 +209,7 @@ def _write_local(plan: Plan, target: Path, contents: dict[str, Any], overwrite: 
 
 
 def _write_remote(
-    plan: Plan, target: str, options: Options, contents: dict[str, Any], overwrite: bool, progress: Progress | None
+    target: str, options: Options, contents: dict[str, Any], write: Callable[[str], None], overwrite: bool
 ) -> None:
     try:
         store = open_store(target, options, write=True)
@@ -194,8 +219,7 @@ def _write_remote(
         if present:
             sync(store.delete_dir(""))
         try:
-            writer = ZarrWriter(target, options, plan.root.meta, contents)
-            run(plan, writer, progress=progress, description=f"writing {target.rpartition('/')[2]}")
+            write(target)
             _publish(store, contents)
         except BaseException:
             sync(store.delete_dir(""))
