@@ -12,6 +12,7 @@ import numpy as np
 
 from .block import Block
 from .errors import ArgumentError, BandError, PlanError
+from .formula import Formula, Pixel
 from .grid import Grid, Region
 from .values import digest
 
@@ -194,6 +195,11 @@ class Node:
     def sampled(self, factor: float) -> Node | None:
         """``reduced`` for a statistic, which does not mind if pixels are picked where a picture would have them averaged."""
         return self.reduced(factor)
+
+    def scalar(self, formula: Formula, pixels: tuple[Pixel, ...]) -> Pixel | None:
+        """For a pointwise node, what its kernel does to one pixel of one band, given the inputs' pixels, as further steps of
+        ``formula``: the same bits, those beneath invalid pixels included. Whether it is None depends on no mask."""
+        return None
 
     def overview_levels(self) -> tuple[Node, ...]:
         """The reduced copies of this image that its file holds, finest first, each on its own grid over the same ground."""
