@@ -63,18 +63,18 @@ def to_numpy(
     value = None if fill is None else np.asarray(fitting(fill, meta.dtype, "fill"), meta.dtype)
     plan = make_plan(node, None, optimize, memory_limit)
     invalid_wanted = masked and plan.root.meta.masked
-    _check_whole(plan.root.meta, invalid_wanted)
-    if _runs_here():
+    check_whole(plan.root.meta, invalid_wanted)
+    if runs_here():
         data, invalid = _run_here(plan, value, invalid_wanted, progress)
     else:
-        data, invalid = _run_elsewhere(plan, value, invalid_wanted)
+        data, invalid = run_elsewhere(plan, value, invalid_wanted)
     if not masked:
         return data
     mask = np.zeros(data.shape, bool) if invalid is None else invalid
     return np.ma.MaskedArray(data, mask=mask, fill_value=meta.fill if fill is None else fill)
 
 
-def _check_whole(meta: Meta, invalid_wanted: bool) -> None:
+def check_whole(meta: Meta, invalid_wanted: bool) -> None:
     """Refuse an array that is larger than all memory."""
     shape, total = (len(meta.bands), *meta.grid.shape), total_memory()
     needed = math.prod(shape) * (meta.dtype.itemsize + invalid_wanted)
@@ -85,7 +85,7 @@ def _check_whole(meta: Meta, invalid_wanted: bool) -> None:
         )
 
 
-class _Into:
+class Into:
     """The end of a task that shares this process's memory: put the chunk where it belongs."""
 
     def __init__(self, data: np.ndarray, invalid: np.ndarray | None, fill: np.ndarray | None) -> None:
@@ -112,11 +112,11 @@ def _run_here(
     plan.check()
     data = np.empty(shape, meta.dtype)
     invalid = np.zeros(shape, bool) if invalid_wanted else None
-    run(plan, _Into(data, invalid, fill), progress=progress)
+    run(plan, Into(data, invalid, fill), progress=progress)
     return data, invalid
 
 
-def _run_elsewhere(plan: Plan, fill: np.ndarray | None, invalid_wanted: bool) -> tuple[np.ndarray, np.ndarray | None]:
+def run_elsewhere(plan: Plan, fill: np.ndarray | None, invalid_wanted: bool) -> tuple[np.ndarray, np.ndarray | None]:
     import dask
 
     lazy_data, lazy_valid = lower.to_dask_pair(plan)
@@ -129,6 +129,6 @@ def _run_elsewhere(plan: Plan, fill: np.ndarray | None, invalid_wanted: bool) ->
     return data, ~valid if invalid_wanted else None
 
 
-def _runs_here() -> bool:
+def runs_here() -> bool:
     """Whether dask's scheduler runs tasks in this process, so that they can write into its memory."""
     return get_scheduler() in (None, dask.threaded.get, dask.local.get_sync)
