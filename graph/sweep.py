@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from .block import Block, empty_block, widened
 from .flat import topological
-from .fuse import pointwise_groups, strip_rows
+from .fuse import OnePass, offers_scalar, pointwise_groups, strip_rows
 from .grid import Region
 from .node import Meta, Node
 
@@ -50,8 +50,8 @@ class Program:
     def __reduce__(self) -> tuple[object, ...]:
         return Program, (_standing_in(self._unfused, self.given), self.given)
 
-    def _fuse(self) -> None:
-        groups = pointwise_groups(self.nodes, self.inputs, self.given)
+    def _fuse(self, eligible: Callable[[Node], bool] | None = None) -> None:
+        groups = pointwise_groups(self.nodes, self.inputs, self.given, eligible)
         if not groups:
             return
         inside = {i for lead, members in groups.items() for i in members if i != lead}
@@ -81,8 +81,10 @@ class StandIn(Node):
 
 @dataclass(frozen=True, eq=False)
 class Fused(Node):
-    """Pointwise nodes as one: ``body`` and what lies between it and ``edges``, computed strip by strip.
+    """Pointwise nodes as one: ``body`` and what lies between it and ``edges``, computed in one pass or strip by strip.
 
+    In one pass where all of them say what they do to a pixel and the function made of that is worth compiling or on disk
+    already; else strip by strip, with such functions for those parts that can have one. Which of it is done changes no bit.
     Stands in a ``Program`` only, in the place of ``body``, whose token it has.
     """
 
@@ -92,6 +94,11 @@ class Fused(Node):
     def __post_init__(self) -> None:
         inner = Program(self.body, frozenset(edge.token for edge in self.edges), fuse=False)
         members = [node for node in inner.nodes if node.token not in inner.given]
+        one_pass = None
+        if all(map(offers_scalar, members)):
+            one_pass = OnePass.of(self.edges, members)
+        else:
+            inner._fuse(offers_scalar)
         values = {
             "name": self.body.name,
             "inputs": self.edges,
@@ -99,6 +106,7 @@ class Fused(Node):
             "meta": self.body.meta,
             "program": inner,
             "members": tuple(members),
+            "one_pass": one_pass,
             "cost": sum(node.cost for node in members),
         }
         for name, value in values.items():
@@ -106,8 +114,13 @@ class Fused(Node):
 
     program: ClassVar[Program]
     members: ClassVar[tuple[Node, ...]]
+    one_pass: ClassVar[OnePass | None]
 
     def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
+        whole = None if self.one_pass is None else self.one_pass.computed(blocks)
+        return self._by_strips(blocks, region) if whole is None else whole
+
+    def _by_strips(self, blocks: tuple[Block, ...], region: Region) -> Block:
         given = {edge.token: Piece(region, block) for edge, block in zip(self.edges, blocks, strict=True)}
         rows = strip_rows(self.members, region.col1 - region.col0)
         starts = range(region.row0, region.row1, rows)

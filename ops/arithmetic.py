@@ -16,6 +16,7 @@ import numpy as np
 
 from ..graph.block import Block, both_valid
 from ..graph.errors import ArgumentError, BandError, DtypeError
+from ..graph.formula import Formula, Pixel, Term, computable
 from ..graph.grid import Region
 from ..graph.node import Meta, Node, as_dtype, operation
 from ..graph.values import FrozenArray
@@ -45,6 +46,28 @@ UFUNCS |= {
     "bitwise_not": np.invert,
     "conj": np.conjugate,
 }
+
+# Functions whose results IEEE 754 and two's complement determine: the word a formula has for them and the kinds of numbers
+# for which it has numpy's bits. Not here: whatever a mathematical library computes, and the remainder of floats.
+_EXACT: dict[np.ufunc, tuple[str, str]] = {
+    np.add: ("add", "biuf"),
+    np.subtract: ("subtract", "iuf"),
+    np.multiply: ("multiply", "biuf"),
+    np.divide: ("divide", "f"),
+    np.floor_divide: ("floor_divide", "iu"),
+    np.remainder: ("remainder", "iu"),
+    np.fabs: ("absolute", "f"),
+    **{ufunc: (ufunc.__name__, "iuf") for ufunc in (np.negative, np.sign)},
+    **{ufunc: (ufunc.__name__, "f") for ufunc in (np.sqrt, np.rint, np.isnan, np.isfinite, np.isinf)},
+    **{ufunc: (ufunc.__name__, "biu") for ufunc in (np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert)},
+    **{
+        ufunc: (ufunc.__name__, "biuf")
+        for ufunc in (
+            np.absolute, np.floor, np.ceil, np.trunc, np.maximum, np.minimum, np.equal, np.not_equal, np.less, np.less_equal,
+            np.greater, np.greater_equal, np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
+        )
+    },
+}  # fmt: skip
 
 Weak = bool | int | float | complex
 
@@ -92,6 +115,34 @@ class Arithmetic(Node):
         valid = reduce(both_valid, (block.valid for block in blocks))
         return finished(result, valid, self.meta.fill)
 
+    def scalar(self, formula: Formula, pixels: tuple[Pixel, ...]) -> Pixel | None:
+        ufunc = UFUNCS[self.ufunc]
+        types = self._loop()
+        if types is None or not computable(*types) or types[-1] != self.meta.dtype:
+            return None
+        # What a quotient of integers is computed in is the type of the result.
+        dtype = types[-1] if ufunc is np.divide else types[0]
+        if any(own not in (dtype, types[0]) for own in types[:-1]):
+            return None
+        sources = iter(pixels)
+        operands: list[Term] = []
+        for constant in self.constants:
+            if constant is None:
+                operands.append(formula.cast(formula.cast(next(sources).value, types[0]), dtype))
+            else:
+                operands.append(formula.constant(self._numbers(constant), dtype))
+        word, kinds = _EXACT.get(ufunc, ("", ""))
+        if ufunc is np.square:
+            word, kinds, operands = "multiply", "iuf", operands * 2
+        elif ufunc is np.reciprocal:
+            word, kinds, operands = "divide", "f", [formula.constant(1, dtype), *operands]
+        valid = formula.both(*(pixel.valid for pixel in pixels))
+        if ufunc in (np.positive, np.conjugate):
+            return formula.finished(operands[0], valid, self.meta.fill)
+        if dtype.kind not in kinds or (dtype.kind == "f" and ufunc in (np.maximum, np.minimum) and not self._no_zeros):
+            return None
+        return formula.finished(formula.apply(word, *operands), valid, self.meta.fill)
+
     def select(self, bands: tuple[int, ...]) -> Node | None:
         sources = tuple(node if len(node.meta.bands) == 1 else picked_bands(node, bands) for node in self.sources)
         narrow = Arithmetic(self.ufunc, sources, tuple(_picked(constant, bands) for constant in self.constants))
@@ -99,6 +150,38 @@ class Arithmetic(Node):
 
     def describe(self) -> str:
         return f"{self.ufunc}({', '.join('·' if constant is None else str(constant) for constant in self.constants)})"
+
+    def _loop(self) -> tuple[np.dtype, ...] | None:
+        """The types numpy computes in, operands first; None where it treats a constant beyond them specially."""
+        sources = iter(self.sources)
+        kinds: list[Any] = []
+        for constant in self.constants:
+            if constant is None:
+                kinds.append(next(sources).meta.dtype)
+            elif isinstance(constant, (FrozenArray, tuple, bool)):
+                kinds.append(np.asarray(self._numbers(constant)).dtype)
+            else:
+                kinds.append(type(constant))
+        try:
+            types: tuple[np.dtype, ...] = UFUNCS[self.ufunc].resolve_dtypes((*kinds, None))
+            for constant, dtype in zip(self.constants, types, strict=False):
+                if isinstance(constant, (int, float)):
+                    np.array(constant, dtype)
+        except (TypeError, OverflowError):
+            return None
+        return types
+
+    def _numbers(self, constant: Any) -> Any:
+        """A constant as the ufunc takes it, if per band as one array of as many."""
+        if isinstance(constant, FrozenArray):
+            return constant.array
+        return self._weak(constant) if isinstance(constant, tuple) else constant
+
+    @property
+    def _no_zeros(self) -> bool:
+        """Whether constants without 0 and NaN are among the operands: which of 0 and -0 is larger is the machine's choice."""
+        known = [np.asarray(self._numbers(constant)) for constant in self.constants if constant is not None]
+        return any(bool(np.all((numbers != 0) & (numbers == numbers))) for numbers in known)
 
     def _operands(self, data: list[np.ndarray]) -> list[Any]:
         """What the ufunc is called with: the sources' arrays and the constants, those per band as (bands, 1, 1)."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..graph.block import Block
 from ..graph.errors import ArgumentError, DtypeError
+from ..graph.formula import BOOL, Formula, Pixel, Term, computable
 from ..graph.grid import Region
 from ..graph.node import Meta, Node, as_dtype, operation, rule, verb
 from .common import filled, nodata_for, same_value
@@ -64,6 +65,19 @@ class AsType(Node):
                 valid = number if valid is None else number & valid
         cast = _saturated if self.casting == "saturate" else _plain
         return filled(cast(block.data, self.dtype), valid, self.meta.fill)
+
+    def scalar(self, formula: Formula, pixels: tuple[Pixel, ...]) -> Pixel | None:
+        (pixel,) = pixels
+        own = self.source.meta.dtype
+        if not computable(own, self.dtype) or (own.kind == "f" and self.dtype.kind in "iu" and not self._nan_is_lost):
+            return None  # what a float out of range gives is the machine's affair
+        if self.dtype == own:
+            return pixel
+        valid = formula.both(pixel.valid, formula.number(pixel.value) if self._nan_is_lost else None)
+        value = pixel.value
+        if self.casting == "saturate" and self.dtype.kind in "iu":
+            value = _saturated_step(formula, value, self.dtype)
+        return formula.filled(formula.cast(value, self.dtype), valid, self.meta.fill)
 
     @rule("cast to the same type", exact=True)
     def _identity(self) -> Node | None:
@@ -144,6 +158,32 @@ def _saturated(data: np.ndarray, dtype: np.dtype) -> np.ndarray:
         result[rounded >= highest] = ends.max
         result[rounded <= lowest] = ends.min
     return result
+
+
+def _saturated_step(formula: Formula, value: Term, dtype: np.dtype) -> Term:
+    """``_saturated`` as steps of a formula; NaN becomes 0."""
+    ends = np.iinfo(dtype)
+    if value.dtype == BOOL:
+        return value
+    if value.dtype.kind in "iu":
+        own = np.iinfo(value.dtype)
+        if own.min < ends.min:
+            value = formula.apply("most", value, formula.constant(ends.min, value.dtype))
+        if own.max > ends.max:
+            value = formula.apply("least", value, formula.constant(ends.max, value.dtype))
+        return value
+    value = formula.apply("rint", value)
+    lowest, highest = (formula.constant(end, value.dtype) for end in (ends.min, ends.max))
+    if int(ends.max).bit_length() <= np.finfo(value.dtype).nmant:
+        value = formula.apply("least", formula.apply("most", value, lowest), highest)
+        number = formula.apply("equal", value, value)
+        return formula.cast(formula.select(number, value, formula.constant(0, value.dtype)), dtype)
+    above, below = formula.apply("greater_equal", value, highest), formula.apply("less_equal", value, lowest)
+    inside = formula.both(formula.apply("less", value, highest), formula.apply("greater", value, lowest))
+    assert inside is not None
+    whole = formula.cast(formula.select(inside, value, formula.constant(0, value.dtype)), dtype)
+    whole = formula.select(above, formula.constant(ends.max, dtype), whole)
+    return formula.select(below, formula.constant(ends.min, dtype), whole)
 
 
 def _lossless(narrow: np.dtype, wide: np.dtype) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..graph.block import Block
 from ..graph.errors import ArgumentError, DtypeError
+from ..graph.formula import Formula, Pixel, computable
 from ..graph.grid import Region
 from ..graph.node import Meta, Node, operation, rule, verb
 from .common import filled, no_value, plain_number
@@ -43,7 +44,24 @@ class Clip(Node):
         (block,) = blocks
         if self.lo is None and self.hi is None:
             return block
-        return filled(np.clip(block.data, self.lo, self.hi), block.valid, self.meta.fill)
+        lo, hi = self.lo, self.hi
+        if self.meta.dtype.kind == "f":
+            # A single limit makes np.clip an np.maximum, which is slower and whose choice of zeros is the machine's.
+            lo, hi = -math.inf if lo is None else lo, math.inf if hi is None else hi
+        return filled(np.clip(block.data, lo, hi), block.valid, self.meta.fill)
+
+    def scalar(self, formula: Formula, pixels: tuple[Pixel, ...]) -> Pixel | None:
+        (pixel,) = pixels
+        if not computable(self.meta.dtype):
+            return None
+        if self.lo is None and self.hi is None:
+            return pixel
+        value = pixel.value
+        for word, limit in (("less", self.lo), ("greater", self.hi)):
+            if limit is not None:
+                end = formula.constant(limit, self.meta.dtype)
+                value = formula.select(formula.apply(word, value, end), end, value)
+        return formula.filled(value, pixel.valid, self.meta.fill)
 
     @rule("clip to the whole range", exact=True)
     def _identity(self) -> Node | None:

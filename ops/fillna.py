@@ -9,6 +9,7 @@ import numpy as np
 
 from ..graph.block import Block
 from ..graph.errors import ArgumentError, BandError
+from ..graph.formula import Formula, Pixel, computable
 from ..graph.grid import Region
 from ..graph.node import Meta, Node, operation, rule, verb
 from .common import fitting
@@ -46,6 +47,14 @@ class FillNa(Node):
             return Block(block.data)
         values = np.array(self.values, block.data.dtype)[:, None, None]
         return Block(np.where(missing, values, block.data))
+
+    def scalar(self, formula: Formula, pixels: tuple[Pixel, ...]) -> Pixel | None:
+        (pixel,) = pixels
+        if not computable(self.meta.dtype):
+            return None
+        there = formula.both(pixel.valid, formula.number(pixel.value))
+        values = self.values[0] if len(self.values) == 1 else self.values
+        return Pixel(formula.filled(pixel.value, there, values).value)
 
     @rule("nothing to fill", exact=True)
     def _identity(self) -> Node | None:

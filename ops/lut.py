@@ -10,6 +10,7 @@ from numba import njit
 
 from ..graph.block import Block
 from ..graph.errors import ArgumentError, DtypeError
+from ..graph.formula import INT64, Formula, Pixel, computable
 from ..graph.grid import Region
 from ..graph.node import Meta, Node, as_dtype, operation, verb
 from ..graph.values import FrozenArray
@@ -60,6 +61,19 @@ class Lut(Node):
         for band in range(len(data)):
             _look_up(data[band], moved if moved.ndim == 1 else moved[band], self.first, target[band])
         return finished(out, block.valid, self.meta.fill)
+
+    def scalar(self, formula: Formula, pixels: tuple[Pixel, ...]) -> Pixel | None:
+        (pixel,) = pixels
+        table = self.table.array
+        if not computable(table.dtype):
+            return None
+        value = pixel.value
+        if value.dtype == np.uint64:
+            value = formula.apply("least", value, formula.constant(np.uint64(2**63 - 1), value.dtype))
+        first, last = (formula.constant(end, INT64) for end in (self.first, self.first + table.shape[-1] - 1))
+        within = formula.apply("least", formula.apply("most", formula.cast(value, INT64), first), last)
+        entry = formula.look_up(table, formula.apply("subtract", within, first))
+        return formula.finished(entry, pixel.valid, self.meta.fill)
 
     def select(self, bands: tuple[int, ...]) -> Node | None:
         table = self.table if self.table.array.ndim == 1 else FrozenArray(self.table.array[list(bands)])

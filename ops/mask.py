@@ -9,6 +9,7 @@ import numpy as np
 
 from ..graph.block import Block, both_valid
 from ..graph.errors import ArgumentError, BandError, DtypeError, GridError
+from ..graph.formula import BOOL, Formula, Pixel, computable
 from ..graph.grid import Grid, Region
 from ..graph.node import Meta, Node, Source, operation, verb
 from ..graph.values import FrozenArray
@@ -42,6 +43,14 @@ class Mask(Node):
         valid = both_valid(both_valid(keep.data != 0, keep.valid), block.valid)
         masked = Block(block.data, valid).compact()
         return Block(masked.filled(np.asarray(self.meta.fill).astype(self.meta.dtype)), masked.valid)
+
+    def scalar(self, formula: Formula, pixels: tuple[Pixel, ...]) -> Pixel | None:
+        pixel, keep = pixels
+        if not computable(self.meta.dtype):
+            return None
+        return formula.filled(
+            pixel.value, formula.both(formula.cast(keep.value, BOOL), keep.valid, pixel.valid), self.meta.fill
+        )
 
     def select(self, bands: tuple[int, ...]) -> Node | None:
         keep = self.keep if len(self.keep.meta.bands) == 1 else picked_bands(self.keep, bands)

@@ -15,6 +15,7 @@ from numba import njit
 
 from ..graph.block import Block
 from ..graph.errors import ArgumentError, BandError, DtypeError
+from ..graph.formula import FLOAT64, Formula, Pixel, computable
 from ..graph.grid import Region
 from ..graph.node import Meta, Node, as_dtype, operation, verb
 from .common import no_value, real_only
@@ -80,6 +81,24 @@ class Rescale(Node):
             return Block(out)
         np.copyto(out, np.asarray(self.meta.fill).astype(self.dtype), where=~valid)
         return Block(out, valid)
+
+    def scalar(self, formula: Formula, pixels: tuple[Pixel, ...]) -> Pixel | None:
+        (pixel,) = pixels
+        if not computable(self.source.meta.dtype, self.dtype):
+            return None
+        lo, hi = np.array(self.in_range).T
+        low, high = np.array(self.out_range).T
+        ends = (lo, hi - lo, low, high - low, np.minimum(low, high), np.maximum(low, high))
+        start, span, out_start, spread, least, most = (formula.constant(end, FLOAT64) for end in ends)
+        above = formula.apply("subtract", formula.cast(pixel.value, FLOAT64), start)
+        moved = formula.apply("divide", formula.apply("multiply", above, spread), span)
+        value = formula.apply("least", formula.apply("most", formula.apply("add", out_start, moved), least), most)
+        number = formula.number(pixel.value)
+        if self.dtype.kind != "f":
+            value = formula.apply("rint", value)
+            if number is not None:
+                value = formula.select(number, value, formula.constant(0, FLOAT64))
+        return formula.filled(formula.cast(value, self.dtype), formula.both(number, pixel.valid), self.meta.fill)
 
     def select(self, bands: tuple[int, ...]) -> Node | None:
         in_range = self.in_range if len(self.in_range) == 1 else tuple(self.in_range[band] for band in bands)

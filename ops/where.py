@@ -9,6 +9,7 @@ import numpy as np
 
 from ..graph.block import Block, both_valid
 from ..graph.errors import BandError, DtypeError
+from ..graph.formula import BOOL, Formula, Pixel, computable
 from ..graph.grid import Region
 from ..graph.node import HasNode, Meta, Node, operation, verb
 from .common import Number, filled, fitting, joint_nodata, nodata_for, plain_number, same_pixels, same_value
@@ -60,6 +61,23 @@ class Where(Node):
             kept, taken = (np.array(True) if flags is None else flags for flags in (block.valid, elsewhere))
             valid = np.where(cond.data, kept, taken)
         return filled(data, both_valid(valid, cond.valid), self.meta.fill)
+
+    def scalar(self, formula: Formula, pixels: tuple[Pixel, ...]) -> Pixel | None:
+        dtype = self.meta.dtype
+        if not computable(*(node.meta.dtype for node in self.inputs), dtype):
+            return None
+        pixel, cond = pixels[:2]
+        if self.others:
+            other = pixels[2]
+        else:
+            invalid = formula.constant(False, BOOL) if self._elsewhere_invalid else None
+            other = Pixel(formula.constant(self.meta.fill if self.value is None else self.value, dtype), invalid)
+        value = formula.select(cond.value, formula.cast(pixel.value, dtype), formula.cast(other.value, dtype))
+        valid = None
+        if pixel.valid is not None or other.valid is not None:
+            kept, taken = (formula.constant(True, BOOL) if flag is None else flag for flag in (pixel.valid, other.valid))
+            valid = formula.select(cond.value, kept, taken)
+        return formula.filled(value, formula.both(valid, cond.valid), self.meta.fill)
 
     def select(self, bands: tuple[int, ...]) -> Node | None:
         source = picked_bands(self.source, bands)
