@@ -4,8 +4,8 @@ The rule is that of NGA's Softcopy Image Processing Standard (NGA.STND.0014) as 
 Emin and Emax that leave out 2 % of the counts at either end, widen that range by a share of itself (0.2 below, 0.4 above), and
 keep it within the values that occur. Pixels map linearly onto 0 to the maximum of the output type and are cut off, not rounded.
 
-Integers of at most 16 bits, signed ones too, are counted value by value; other types in 4096 bins between minimum and maximum,
-of which the rule uses the lower edges.
+Integers of at most 16 bits, signed ones too, are counted value by value; other types in bins narrower than a 4096th of their
+range, of which the rule uses the lower edges. The range that occurs is there that from minimum to maximum.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..graph.block import Block
-from ..graph.errors import ArgumentError
+from ..graph.errors import ArgumentError, DtypeError
 from ..graph.grid import Region
 from ..graph.node import Meta, Node, as_dtype, operation, verb
-from .histogram import Histogram
+from .histogram import Histogram, values_of
 from .statistics import table_meta
-from .stretch import LinearStretch, display_range
+from .stretch import LinearStretch, display_range, stretch_table
 
 __all__ = ["DRAParameters", "dra"]
 
@@ -32,7 +32,7 @@ DRAMode = Literal["dra", "minmax"]
 
 @dataclass(frozen=True)
 class DRAParameters:
-    """The range that occurs in a histogram and the range that DRA suggests to show, as lower edges of bins."""
+    """The range that occurs and the range that DRA suggests to show, in data units; from counts, as lower edges of bins."""
 
     suggested_min_value: float
     suggested_max_value: float
@@ -82,7 +82,55 @@ class DRAParameters:
         origin = 0.0 if first_bucket_value is None else float(first_bucket_value)
         end = float(bins.size) if last_bucket_value is None else float(last_bucket_value)
         step = (end - origin) / bins.size
+        if np.isinf(step):
+            step = end / bins.size - origin / bins.size
         return cls(low * step + origin, high * step + origin, first * step + origin, last * step + origin)
+
+    def build_lut(self, input_dtype: Any, output_dtype: Any = "uint8", range_adjustment: str = "dra") -> npt.NDArray[Any]:
+        """What every value of an integer type becomes, as ``dra()`` maps it.
+
+        Parameters
+        ----------
+        input_dtype : bool or an integer type of at most 16 bits
+        output_dtype : an integer type of at most 32 bits (0 to its maximum), or float32, float64 (0 to 1)
+        range_adjustment : "dra" for the suggested range, "minmax" for the one that occurs
+
+        Returns
+        -------
+        (values of the type,) of ``output_dtype``, entry 0 for the type's least value, which is negative for signed types:
+        trunc((v - lo) / (hi - lo) * maximum), clipped; half the maximum where the range has no width.
+
+        Raises
+        ------
+        ArgumentError
+            Another ``range_adjustment``.
+        DtypeError
+            ``input_dtype`` is no integer type or has more than 16 bits, or ``output_dtype`` is not one of those above.
+        """
+        source, target = as_dtype(input_dtype), as_dtype(output_dtype)
+        values = values_of(source)
+        if values is None:
+            raise DtypeError(f"a look-up table has an entry per value of an integer type of at most 16 bits, not of {source}")
+        table = stretch_table(values, self.range_of(range_adjustment), (0.0, display_range(target)[1]), "down", False, target)
+        return table.copy()
+
+    def range_of(self, mode: str) -> tuple[float, float]:
+        """The range that a mode shows.
+
+        Raises
+        ------
+        ArgumentError
+            The mode is unknown.
+        """
+        if mode not in get_args(DRAMode):
+            raise ArgumentError(f"the mode of dra is one of {', '.join(get_args(DRAMode))}; got {mode!r}")
+        if mode == "dra":
+            return self.suggested_min_value, self.suggested_max_value
+        return self.actual_min_value, self.actual_max_value
+
+    def between(self, low: float, high: float) -> DRAParameters:
+        """The same where minimum and maximum of the pixels are known better than to a bin."""
+        return DRAParameters(max(self.suggested_min_value, low), self.suggested_max_value, low, high)
 
 
 @operation("dra_range")
@@ -108,15 +156,14 @@ class DRARange(Node):
 
     def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
         ranges = np.full((len(self.meta.bands), 1, 2), np.nan)
-        for band, (edges, counts) in enumerate(blocks[0].data):
+        for band, (edges, counts, *extremes) in enumerate(blocks[0].data):
             if counts.any():
                 found = DRAParameters.from_counts(
                     counts[:-1], edges[0], edges[-1], self.min_percentage, self.max_percentage, self.a, self.b
                 )
-                if self.mode == "dra":
-                    ranges[band, 0] = found.suggested_min_value, found.suggested_max_value
-                else:
-                    ranges[band, 0] = found.actual_min_value, found.actual_max_value
+                if extremes:
+                    found = found.between(*extremes[0][:2].tolist())
+                ranges[band, 0] = found.range_of(self.mode)
         return Block(ranges).cut(self.meta.grid.region, region)
 
 

@@ -63,15 +63,20 @@ class PercentRange(Node):
         return (self.histogram.meta.grid.region,)
 
     def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
-        edges, counts = blocks[0].data[:, 0], blocks[0].data[:, 1, :-1].astype(np.int64)
+        bands = blocks[0].data
+        edges, counts = bands[:, 0], bands[:, 1, :-1].astype(np.int64)
         if not self.per_band:
             # Bands without a valid pixel have no edges, and no counts either.
             edges = np.broadcast_to(np.fmin.reduce(edges), edges.shape)
             counts = np.broadcast_to(counts.sum(axis=0), counts.shape)
         value_at = _exact_percentile if self.discrete else _percentile_within_bin
         shares = (self.low / 100, self.high / 100)
-        table = [[[value_at(e, c, share) for share in shares]] for e, c in zip(edges, counts, strict=True)]
-        return Block(np.array(table, np.float64)).cut(self.meta.grid.region, region)
+        table = np.empty((len(bands), 1, 2))
+        for band, extremes in enumerate(bands[:, 2:]):
+            low, high, apart = extremes[0, :3] if len(extremes) else (-math.inf, math.inf, 0.0)
+            ends = edges[band, :-1], edges[band, 1:] - apart
+            table[band] = [min(max(value_at(*ends, counts[band], share), low), high) for share in shares]
+        return Block(table).cut(self.meta.grid.region, region)
 
     def describe(self) -> str:
         return f"{self.low:g} to {self.high:g} %{'' if self.per_band else ', one range for all bands'}"
@@ -121,7 +126,7 @@ class LinearStretch(Node):
             nan = np.isnan(image.data)
             valid = both_valid(valid, ~nan) if nan.any() else valid
         out = np.empty(image.data.shape, self.dtype)
-        rounding = 0 if self.dtype.kind == "f" else _ROUNDING[self.rounding]
+        rounding = rounding_of(self.rounding, self.dtype)
         values = values_of(image.data.dtype)
         fill = self.dtype.type(self.meta.fill)
         for band, (lo, hi) in enumerate(spans.data[:, 0].tolist()):
@@ -130,7 +135,7 @@ class LinearStretch(Node):
             if values is None:
                 map_linear(pixels, mask, (lo, hi), self.target, rounding, self.parted, fill, out[band])
             else:
-                table = _table(values, (lo, hi), self.target, rounding, self.parted, self.dtype)
+                table = stretch_table(values, (lo, hi), self.target, self.rounding, self.parted, self.dtype)
                 look_up(pixels, mask, table, values.start, fill, out[band])
         return Block(out, valid)
 
@@ -157,6 +162,11 @@ def display_range(dtype: np.dtype) -> tuple[float, float]:
     return float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
 
 
+def rounding_of(rounding: str, dtype: np.dtype) -> int:
+    """What ``map_linear`` calls a way of rounding; floats are not rounded."""
+    return 0 if dtype.kind == "f" else _ROUNDING[rounding]
+
+
 def _checked_target(dtype: np.dtype, target: tuple[float, float]) -> None:
     lowest, highest = display_range(dtype)
     if not lowest <= target[0] < target[1] <= highest:
@@ -164,19 +174,22 @@ def _checked_target(dtype: np.dtype, target: tuple[float, float]) -> None:
 
 
 @lru_cache(maxsize=64)
-def _table(
-    values: range, span: tuple[float, float], target: tuple[float, float], rounding: int, parted: bool, dtype: np.dtype
+def stretch_table(
+    values: range, span: tuple[float, float], target: tuple[float, float], rounding: str, parted: bool, dtype: np.dtype
 ) -> np.ndarray:
-    """What each value of a small type becomes, by the very loop that other types go through."""
+    """What each value of a small type becomes, by the very loop that other types go through; see ``LinearStretch``.
+
+    The table is shared and read-only.
+    """
     table = np.empty((1, len(values)), dtype)
     every = np.arange(values.start, values.stop, dtype=np.int32).reshape(1, -1)
-    map_linear(every, None, span, target, rounding, parted, dtype.type(0), table)
+    map_linear(every, None, span, target, rounding_of(rounding, dtype), parted, dtype.type(0), table)
     table.flags.writeable = False
     row: np.ndarray = table[0]
     return row
 
 
-def _exact_percentile(edges: np.ndarray, counts: np.ndarray, share: float) -> float:
+def _exact_percentile(values: np.ndarray, _: np.ndarray, counts: np.ndarray, share: float) -> float:
     """As numpy's "linear" method on the pixels themselves, to the last bit."""
     cumulative = np.cumsum(counts)
     total = int(cumulative[-1])
@@ -184,14 +197,19 @@ def _exact_percentile(edges: np.ndarray, counts: np.ndarray, share: float) -> fl
         return math.nan
     place = (total - 1) * share
     rank = math.floor(place)
-    below, above = (float(edges[np.searchsorted(cumulative, k, side="right")]) for k in (rank, min(rank + 1, total - 1)))
+    below, above = (float(values[np.searchsorted(cumulative, k, side="right")]) for k in (rank, min(rank + 1, total - 1)))
     part = place - rank
     # The form that numpy uses on either side of one half, so that rounding agrees.
     return above - (above - below) * (1 - part) if part >= 0.5 else below + (above - below) * part
 
 
-def _percentile_within_bin(edges: np.ndarray, counts: np.ndarray, share: float) -> float:
-    """Where the counts, spread evenly over their bins, reach ``share``: off by less than one bin."""
+def _percentile_within_bin(lowest: np.ndarray, highest: np.ndarray, counts: np.ndarray, share: float) -> float:
+    """Where the counts, spread evenly over their bins, reach ``share``: off by less than one bin.
+
+    Parameters
+    ----------
+    lowest, highest : (bins,), the ends of what a bin may hold
+    """
     filled = np.flatnonzero(counts)
     if filled.size == 0:
         return math.nan
@@ -199,7 +217,7 @@ def _percentile_within_bin(edges: np.ndarray, counts: np.ndarray, share: float) 
     place = share * float(cumulative[-1])
     k = min(int(np.searchsorted(cumulative, place, side="left")), filled.size - 1)
     part = 1 - (float(cumulative[k]) - place) / float(counts[filled[k]])
-    low, high = float(edges[filled[k]]), float(edges[filled[k] + 1])
+    low, high = float(lowest[filled[k]]), float(highest[filled[k]])
     return low * (1 - part) + high * part
 
 
@@ -218,8 +236,9 @@ def stretch(
     ----------
     raster : (band, y, x), bool, integer or float
     percent : (low, high)
-        Of the valid pixels. Exact (numpy's "linear" percentiles) for integers of at most 16 bits; from a histogram of 4096
-        bins between minimum and maximum, hence off by less than one bin, for other types.
+        Of the valid pixels. Exact (numpy's "linear" percentiles) for integers of at most 16 bits; for other types from a
+        histogram whose bins are narrower than a 4096th of the range, within which pixels are taken to lie evenly; 0 and 100
+        are minimum and maximum.
     dtype : an integer type of at most 32 bits, or float32, float64 (0 to 1)
     per_band : bool
         False uses one range for all bands, which keeps colours true to each other.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from fractions import Fraction
 from importlib import import_module
 from typing import Any
 
@@ -19,7 +20,7 @@ from weft.graph.optimize import optimize
 from weft.graph.sweep import Program, evaluate
 from weft.ops.histogram import Histogram, ImageHistogram, histogram, histogram_of
 
-from .helpers import array_source
+from .helpers import Pixels, array_source
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -43,6 +44,25 @@ def linear_counts(values: np.ndarray, low: float, high: float, bins: int) -> np.
     if high == low:
         return np.bincount(np.full(v.size, bins - 1), minlength=bins)
     return np.bincount(np.minimum(np.floor((v - low) / (high - low) * bins), bins - 1).astype(int), minlength=bins)
+
+
+def assert_in_powers_of_two(edges: np.ndarray, counts: np.ndarray, values: np.ndarray) -> None:
+    """Every value in the bin that exact division puts it into; equal widths, a power of two; the range in 4097 to 8193."""
+    assert counts.shape == (8193,)
+    if not values.size:
+        assert not counts.any()
+        return
+    width = Fraction(float(edges[1])) - Fraction(float(edges[0]))
+    assert width.numerator & (width.numerator - 1) == width.denominator & (width.denominator - 1) == 0
+    places = [int(Fraction(value) // width) for value in values.tolist()]
+    first = min(places)
+    assert Fraction(float(edges[0])) == first * width
+    np.testing.assert_array_equal(counts, np.bincount(np.array(places) - first, minlength=8193))
+    used = edges[: max(places) - first + 2]
+    np.testing.assert_array_equal(np.diff(used), float(width))
+    spread = Fraction(values.max().item()) - Fraction(values.min().item())
+    finest = 1 if values.dtype.kind in "iu" else np.spacing(np.abs(values).max().astype(np.float64))
+    assert width < spread / 4096 or float(width) == max(finest, np.spacing(float(np.abs(values.astype(np.float64)).max())))
 
 
 @st.composite
@@ -74,6 +94,8 @@ def test_equals_numpy(image: tuple[np.ndarray, np.ndarray | None], bins: int | N
             np.testing.assert_array_equal(got.edges[band][filled], each)
             np.testing.assert_array_equal(got.counts[band][filled], times)
             assert (np.diff(got.edges[band]) == 1).all()
+        elif bins is None and not ranged:
+            assert_in_powers_of_two(got.edges[band], got.counts[band], values)
         elif values.size:
             low, high = span or (float(values.min()), float(values.max()))
             np.testing.assert_array_equal(got.counts[band], linear_counts(values, low, high, bins or 4096))
@@ -130,12 +152,36 @@ def test_explain_says_which_pixels_are_read() -> None:
     floats, bytes_ = array_source(np.ones((1, 20, 30))), array_source(np.ones((1, 20, 30), "u1"))
     assert histogram(floats, bins=10, range=(0, 2)).describe() == "10 bins in 0 to 2, of 20 x 30 px"
     assert histogram(bytes_).describe() == "one bin per value, of 20 x 30 px"
-    assert histogram(floats).inputs[1].describe() == "of 20 x 30 px"
+    assert histogram(floats, bins=10).inputs[1].describe() == "of 20 x 30 px"
+    assert histogram(floats).describe() == "bins of a power of two, of 20 x 30 px"
 
 
 def test_huge_floats_do_not_overflow() -> None:
     got = found(histogram(array_source(np.array([[[-1.7e308, 0.0, 1.7e308]]])), bins=3))
     assert got.counts.sum() == 3
+    assert found(histogram(array_source(np.array([[[-1.7e308, 0.0, 1.7e308]]])))).counts.sum() == 3
+
+
+def test_shared_bins_of_two_are_those_of_all_bands_together() -> None:
+    data = np.array([[[1.0, 2.0]], [[500.0, 900.0]], [[0.0, 9e9]]])
+    valid = np.array([[[True, True]], [[True, True]], [[False, False]]])
+    node = Histogram.of(array_source(data, valid), shared=True)
+    together = Histogram.of(array_source(data[:2].reshape(1, 2, 2)))
+    got, one = found(node), found(together)
+    np.testing.assert_array_equal(got.edges, np.repeat(one.edges, 3, axis=0))
+    np.testing.assert_array_equal(got.counts.sum(axis=0), one.counts[0])
+    assert got.counts.sum(axis=1).tolist() == [2, 2, 0]
+    table = evaluate(Program(node), node.meta.grid.region).data
+    assert table[:, 2, :4].tolist() == [[1.0, 900.0, 0.0, 0.0]] * 3
+
+
+def test_floats_without_bins_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Region] = []
+    kernel = Pixels.kernel
+    monkeypatch.setattr(Pixels, "kernel", lambda self, blocks, region: asked.append(region) or kernel(self, blocks, region))
+    source = array_source(np.random.default_rng(8).normal(size=(2, 50, 60)))
+    found(histogram(source))
+    assert asked == [source.meta.grid.region]
 
 
 @pytest.mark.parametrize("bins", [0, -1, 2**24 + 1])
@@ -154,7 +200,7 @@ def test_what_a_histogram_cannot_be_made_of() -> None:
     with pytest.raises(DtypeError, match="abs"):
         histogram(array_source(np.ones((1, 2, 2), np.complex64)))
     with pytest.raises(PlanError, match="range or the statistics"):
-        Histogram(array_source(np.ones((1, 2, 2))))
+        Histogram(array_source(np.ones((1, 2, 2))), bins=10)
     with pytest.raises(PlanError, match="statistics table"):
         Histogram(array_source(np.ones((1, 2, 2))), array_source(np.ones((1, 2, 2))))
 
