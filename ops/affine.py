@@ -17,7 +17,7 @@ from ..graph.errors import ArgumentError, GridError
 from ..graph.grid import EMPTY, Grid, Region
 from ..graph.node import Meta, Node, operation, rule, verb
 from .coordinates import Matrix, affine_need, affine_patches
-from .sampling import WIDEN_FROM, check_resampling, sample
+from .sampling import RESAMPLINGS, WIDEN_FROM, check_resampling, sample
 from .sampling_loops import EDGE
 
 __all__ = ["affine"]
@@ -47,7 +47,7 @@ class Resampled(Node):
 
     def _widens(self) -> bool:
         """Whether a coarser ``target`` averages pixels, so that those of an overview may stand for them."""
-        return self.antialias and self.resampling != "nearest"
+        return RESAMPLINGS[self.resampling].averages(self.antialias)
 
     def _affine_below(self) -> tuple[Node, Matrix] | None:
         """(source, matrix) of a source that is an affine and sampled in the same way, if it averages no pixels away."""
@@ -55,7 +55,8 @@ class Resampled(Node):
         if inner is None:
             return None
         source, matrix, resampling, antialias = inner
-        alike = (resampling, antialias) == (self.resampling, self.antialias)
+        # Two footprints are wider than one.
+        alike = (resampling, antialias) == (self.resampling, self.antialias) and not RESAMPLINGS[resampling].footprint
         return (source, matrix) if alike and not averages(matrix, resampling, antialias) else None
 
 
@@ -71,7 +72,7 @@ class Affine(Resampled):
     antialias: bool = True
 
     def _meta(self) -> Meta:
-        check_resampling(self.resampling)
+        check_resampling(self.resampling, self.source.meta.dtype)
         checked_matrix(self.matrix)
         if self._is_identity():
             return self.source.meta.with_grid(self.target)
@@ -109,7 +110,8 @@ class Affine(Resampled):
             return None
         source, matrix = inner
         canvas = self.source.meta.grid.shape
-        if not (canvas_covers(matrix, canvas, source.meta.grid.shape) or self._stays_inside(margin=2.5)):
+        margin = max(2.5, RESAMPLINGS[self.resampling].radius + 0.5)
+        if not (canvas_covers(matrix, canvas, source.meta.grid.shape) or self._stays_inside(margin)):
             return None
         return Affine(source, snapped(compose(matrix, self.matrix), canvas), self.target, self.resampling, self.antialias)
 
@@ -229,7 +231,7 @@ def canvas_covers(matrix: Matrix, canvas: tuple[int, int], source: tuple[int, in
 
 def averages(matrix: Matrix, resampling: str, antialias: bool) -> bool:
     """Whether sampling with ``matrix`` averages pixels away or leaves some out, so that it cannot be undone."""
-    return max(_scales(matrix)) > (WIDEN_FROM if antialias and resampling != "nearest" else 1 + 1e-9)
+    return max(_scales(matrix)) > (WIDEN_FROM if RESAMPLINGS[resampling].averages(antialias) else 1 + 1e-9)
 
 
 def coarser(grid: Grid, factor: float) -> Grid | None:
@@ -284,9 +286,10 @@ def affine(
     shape : (rows, cols), "auto" or "keep"
         The output covers (0, 0) to (cols, rows). "auto" rounds up the largest coordinates that a corner of the image comes
         to, so that what goes to negative coordinates is cut off, as in kwcoco; "keep" is the shape of the input.
-    resampling : "nearest", "bilinear" or "cubic"
+    resampling : "nearest", "bilinear", "cubic", "lanczos", "average", "mode", "min", "max" or "median"
+        How values between pixels are found: see ``warp``.
     antialias : bool
-        Widen the bilinear or cubic kernel where the output is coarser than the input, so that every pixel counts.
+        Widen the bilinear, cubic or Lanczos kernel where the output is coarser than the input, so that every pixel counts.
 
     Returns
     -------
@@ -297,12 +300,14 @@ def affine(
     ------
     ArgumentError
         The matrix, the shape or the resampling makes no sense.
+    DtypeError
+        Complex pixels have no mode, min, max or median.
     GridError
         With "auto", no part of the image comes to positive coordinates.
     """
     forward = checked_matrix(matrix)
     grid = raster.meta.grid
-    check_resampling(resampling)
+    check_resampling(resampling, raster.meta.dtype)
     if isinstance(shape, str):
         if shape not in ("auto", "keep"):
             raise ArgumentError(f"shape is (rows, cols), 'auto' or 'keep'; got {shape!r}")

@@ -11,7 +11,7 @@ __all__ = ["resize"]
 
 def resized(raster: Node, shape: tuple[int, int], resampling: str, antialias: bool) -> Node:
     """``raster`` in ``shape`` pixels, by the exact ratio of each axis."""
-    check_resampling(resampling)
+    check_resampling(resampling, raster.meta.dtype)
     grid = raster.meta.grid.resized(shape)
     (rows, cols), (height, width) = grid.shape, raster.meta.grid.shape
     return Affine(raster, (width / cols, 0.0, 0.0, 0.0, height / rows, 0.0), grid, resampling, bool(antialias))
@@ -26,9 +26,10 @@ def resize(raster: Node, shape: tuple[int, int], *, resampling: str = "bilinear"
     raster : Raster, (band, y, x)
     shape : (rows, cols)
         The two axes may change by different ratios; pixels are then not square on the ground.
-    resampling : "nearest", "bilinear" or "cubic"
+    resampling : "nearest", "bilinear", "cubic", "lanczos", "average", "mode", "min", "max" or "median"
+        How values between pixels are found: see ``warp``.
     antialias : bool
-        Widen the bilinear or cubic kernel when shrinking, so that every input pixel counts.
+        Widen the bilinear, cubic or Lanczos kernel when shrinking, so that every input pixel counts.
 
     Returns
     -------
@@ -39,6 +40,8 @@ def resize(raster: Node, shape: tuple[int, int], *, resampling: str = "bilinear"
     ------
     ArgumentError
         There is no such resampling.
+    DtypeError
+        Complex pixels have no mode, min, max or median.
     GridError
         The shape is not two whole numbers of at least 1, or has too many pixels.
     """

@@ -27,9 +27,10 @@ def scale(
     factor : float, or (y, x)
         Above 0; 0.5 halves the number of rows and columns. The shape is ``max(1, round(n * factor))`` per axis, and the
         pixels are as large as it takes to cover the same ground exactly.
-    resampling : "nearest", "bilinear" or "cubic"
+    resampling : "nearest", "bilinear", "cubic", "lanczos", "average", "mode", "min", "max" or "median"
+        How values between pixels are found: see ``warp``.
     antialias : bool
-        Widen the bilinear or cubic kernel when shrinking, so that every input pixel counts.
+        Widen the bilinear, cubic or Lanczos kernel when shrinking, so that every input pixel counts.
 
     Returns
     -------
@@ -40,6 +41,8 @@ def scale(
     ------
     ArgumentError
         A factor is not above 0 and finite, or there is no such resampling.
+    DtypeError
+        Complex pixels have no mode, min, max or median.
     GridError
         The result has too many pixels.
     """

@@ -18,7 +18,7 @@ from ..graph.grid import Bounds, Grid, Region, crs_name, pyproj_crs, short_crs, 
 from ..graph.node import Meta, Node, operation, rule, verb
 from .affine import Affine, Resampled, between, canvas_covers, coarser, overview_for
 from .coordinates import local_scale, warp_need, warp_patches
-from .sampling import check_resampling, sample
+from .sampling import RESAMPLINGS, check_resampling, sample
 
 __all__ = ["warp"]
 
@@ -37,7 +37,7 @@ class Warp(Resampled):
     tolerance: float = 0.05
 
     def _meta(self) -> Meta:
-        check_resampling(self.resampling)
+        check_resampling(self.resampling, self.source.meta.dtype)
         if not (self.tolerance > 0 and math.isfinite(self.tolerance)):
             raise ArgumentError(f"tolerance is a part of a source pixel above 0; got {self.tolerance!r}")
         crs = self.source.meta.grid.crs
@@ -85,7 +85,8 @@ class Warp(Resampled):
 
     def sampled(self, factor: float) -> Node | None:
         grid = coarser(self.target, factor)
-        if grid is None:
+        # What is picked from wider footprints is not distributed alike.
+        if grid is None or RESAMPLINGS[self.resampling].picks is not None:
             return None
         return Warp(self._overview(grid, sampled=True) or self.source, grid, "nearest", self.antialias, self.tolerance)
 
@@ -126,9 +127,14 @@ def warp(
     bounds : (left, bottom, right, top) in the target CRS, optional
         What the output covers; with a resolution it may reach beyond the right and bottom by part of a pixel. Left out, the
         image's footprint. A source that spans more than half the globe is cut to the area the target CRS is made for.
-    resampling : "nearest", "bilinear" or "cubic"
+    resampling : str
+        How values between pixels are found. "nearest" takes the pixel under the sample; "bilinear", "cubic" (Keys 1981,
+        a = -0.5) and "lanczos" (3 lobes) weigh 2 x 2, 4 x 4 and 6 x 6 pixels. The others look at a box as wide as the local
+        scale, whatever ``antialias`` says: "average" is the mean of the area, each pixel by how much of it lies in the box;
+        "mode" (of several most frequent values the smallest), "min", "max" and "median" are those of the pixels whose
+        centres lie in it, or of the pixel under the sample where there is none.
     antialias : bool
-        Widen the bilinear or cubic kernel where the output is coarser than the input, so that every pixel counts.
+        Widen the bilinear, cubic or Lanczos kernel where the output is coarser than the input, so that every pixel counts.
     tolerance : float
         How wrong, in source pixels, a coordinate may be. Smaller is slower; it does not matter within one CRS.
 
@@ -141,12 +147,14 @@ def warp(
     ------
     ArgumentError
         Not exactly one of crs and like is given, or the options contradict each other or make no sense.
+    DtypeError
+        Complex pixels have no mode, min, max or median.
     CRSError
         The raster has no CRS and one is wanted (or the other way round), or there is no way between the two.
     GridError
         No part of the image has a place in the target CRS, or the target has absurdly many pixels.
     """
-    check_resampling(resampling)
+    check_resampling(resampling, raster.meta.dtype)
     if not (isinstance(tolerance, (int, float)) and tolerance > 0 and math.isfinite(tolerance)):
         raise ArgumentError(f"tolerance is a part of a source pixel above 0; got {tolerance!r}")
     if (crs is None) == (like is None):

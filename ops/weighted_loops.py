@@ -9,14 +9,57 @@ from numba import njit
 
 from .sampling_loops import EDGE, is_clear, line_of, spanned
 
+_MOST_ADDED = 2**15  # pixels of 16 bits whose sum fits 32
 _PATCH_ROWS = 64.0  # output rows, at a scale of 1, whose source is converted at a time: it fits the second-level cache
 
 
 @njit(nogil=True, cache=True)
-def weight_of(t, cubic):  # type: ignore[no-untyped-def]
+def reach_of(kind, width):  # type: ignore[no-untyped-def]
+    """How far from the sample index a tap may be. What a box covers by less than EDGE is no tap."""
+    return kind * width if kind > 0 else 0.5 * width + (0.5 - EDGE)
+
+
+@njit(nogil=True, cache=True)
+def lanczos(t):  # type: ignore[no-untyped-def]
+    """sinc(t) sinc(t / 3) for 0 <= t < 3, to 1e-15."""
+    # A product over its zeros; those from 3 on are an even, smooth function, here a polynomial fitted at Chebyshev points.
+    s = t * t
+    z = s * (2.0 / 9.0) - 1.0
+    rest = 1.9804269335566005e-11
+    rest = rest * z - 3.4363109580048956e-10
+    rest = rest * z + 5.077973500022814e-09
+    rest = rest * z - 6.692193360580134e-08
+    rest = rest * z + 7.719911495774473e-07
+    rest = rest * z - 7.709121459950445e-06
+    rest = rest * z + 6.581895869016896e-05
+    rest = rest * z - 0.0004732486023993022
+    rest = rest * z + 0.002812445248480198
+    rest = rest * z - 0.013487497686097074
+    rest = rest * z + 0.05055462124535299
+    rest = rest * z - 0.14156979422357147
+    rest = rest * z + 0.2762757139271347
+    rest = rest * z - 0.3319616831009069
+    rest = rest * z + 0.18279062353141404
+    return (1.0 - s) * (1.0 - 0.25 * s) * (1.0 - s * (1.0 / 9.0)) * (1.0 - s * (1.0 / 9.0)) * rest
+
+
+@njit(nogil=True, cache=True)
+def covered(distance, width):  # type: ignore[no-untyped-def]
+    """How much of a pixel lies in a box of ``width`` whose centre is ``distance`` away from its own."""
+    most = min(1.0, width)
+    part = 0.5 * width + 0.5 - distance
+    # Rounding of the coordinates makes no taps of slivers, so that pixels that the box ends on count in full.
+    part = most if part > most - EDGE else part
+    return 0.0 if part < EDGE else part
+
+
+@njit(nogil=True, cache=True)
+def weight_of(t, kind):  # type: ignore[no-untyped-def]
     """The kernel at a distance of ``t`` of its widths."""
-    if not cubic:
+    if kind == 1:
         return max(0.0, 1.0 - t)
+    if kind == 3:
+        return lanczos(t) if t < 3.0 else 0.0
     if t <= 1.0:
         return (1.5 * t - 2.5) * t * t + 1.0
     if t < 2.0:
@@ -25,36 +68,35 @@ def weight_of(t, cubic):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def weigh(at, width, size, cubic, weight):  # type: ignore[no-untyped-def]
+def weigh(at, width, size, kind, weight):  # type: ignore[no-untyped-def]
     """Weights of the taps around sample index ``at`` that are in [0, size), into ``weight``: first tap, count, their sum."""
-    radius, narrow = 2.0 * width if cubic else width, 1.0 / width
-    first = max(0, math.ceil(at - radius))
-    last = min(size - 1, math.floor(at + radius))
+    reach, narrow = reach_of(kind, width), 1.0 / width
+    first = max(0, math.ceil(at - reach))
+    last = min(size - 1, math.floor(at + reach))
     total = 0.0
     for k in range(first, last + 1):
-        w = weight_of(abs(k - at) * narrow, cubic)
+        w = weight_of(abs(k - at) * narrow, kind) if kind > 0 else covered(abs(k - at), width)
         weight[k - first] = w
         total += w
     return first, last + 1 - first, total
 
 
 @njit(nogil=True, cache=True)
-def weighted(src, mask, where, windows, maps, out, done, widths, cubic, rounds, low, high, finite):  # type: ignore[no-untyped-def]
-    """Any number of separable taps: cubic, and everything that is widened. ``finite``: no infinity, so 0 weighs nothing."""
+def weighted(src, mask, where, windows, maps, out, done, widths, kind, rounds, low, high, finite):  # type: ignore[no-untyped-def]
+    """Any number of separable taps, upright or not. ``finite``: no infinity, so 0 weighs nothing."""
     top, left, height, width, row_out, col_out = where
     masks = mask.shape[0]
-    widest = int(4 * widths.max()) + 4
+    widest = int(2 * reach_of(kind, widths.max())) + 4
     wx, wy = np.empty(widest), np.empty(widest)
-    radius = 2.0 if cubic else 1.0
     for p in range(windows.shape[0]):
-        taps_x, taps_y = math.floor(2 * radius * widths[p, 0]) + 1, math.floor(2 * radius * widths[p, 1]) + 1
-        fits = finite and taps_x <= src.shape[2] and taps_y <= src.shape[1]
-        if fits and is_clear(mask, where, windows, maps, p, radius * widths[p, 0] + 1, radius * widths[p, 1] + 1):
+        reach_x, reach_y = reach_of(kind, widths[p, 0]), reach_of(kind, widths[p, 1])
+        fits = finite and math.ceil(2 * reach_x) <= src.shape[2] and math.ceil(2 * reach_y) <= src.shape[1]
+        if fits and is_clear(mask, where, windows, maps, p, reach_x + 1, reach_y + 1):
             step = max(1, int(_PATCH_ROWS / widths[p, 1]))
             for i in range(windows[p, 0], windows[p, 1], step):
                 lines = np.array([i, min(i + step, windows[p, 1]), windows[p, 2], windows[p, 3]])
-                patch, corner = as_double(src, where, lines, maps[p], radius * widths[p, 0], radius * widths[p, 1])
-                weighted_clear(patch, corner, where, lines, maps[p], out, widths[p], cubic, rounds, low, high)
+                patch, corner = as_double(src, where, lines, maps[p], reach_x, reach_y)
+                weighted_clear(patch, corner, where, lines, maps[p], out, widths[p], kind, rounds, low, high)
             rows = slice(windows[p, 0] - row_out, windows[p, 1] - row_out)
             done[:, rows, windows[p, 2] - col_out : windows[p, 3] - col_out] = True
             continue
@@ -66,8 +108,8 @@ def weighted(src, mask, where, windows, maps, out, done, widths, cubic, rounds, 
                 x, y = xr + (xs + xq * u) * u, yr + (ys + yq * u) * u
                 if not (0 <= x + EDGE < width and 0 <= y + EDGE < height):
                     continue
-                c, nx, sum_x = weigh(x - 0.5, widths[p, 0], width, cubic, wx)
-                r, ny, sum_y = weigh(y - 0.5, widths[p, 1], height, cubic, wy)
+                c, nx, sum_x = weigh(x - 0.5, widths[p, 0], width, kind, wx)
+                r, ny, sum_y = weigh(y - 0.5, widths[p, 1], height, kind, wy)
                 c -= left
                 r -= top
                 inside, total, whole = sum_x * sum_y, 0.0, True
@@ -88,7 +130,7 @@ def weighted(src, mask, where, windows, maps, out, done, widths, cubic, rounds, 
                             for n in range(nx):
                                 line += wx[n] * src[b, r + m, c + n]
                             value += wy[m] * line
-                        value *= 1.0 / inside
+                        value /= inside
                     elif total < 0.5 * inside:
                         continue
                     else:
@@ -105,17 +147,23 @@ def weighted(src, mask, where, windows, maps, out, done, widths, cubic, rounds, 
 
 
 @njit(nogil=True, cache=True)
-def weigh_line(first, at, width, cubic, weights, total):  # type: ignore[no-untyped-def]
+def weigh_line(first, at, width, kind, weights, total):  # type: ignore[no-untyped-def]
     """Weights of the taps ``first[n] + k`` around the sample indices ``at[n]``, and their sums, for a line of samples."""
     narrow = 1.0 / width
     total[:] = 0.0
     for k in range(weights.shape[0]):
-        if cubic:
+        if kind == 0:
             for n in range(at.size):
-                weights[k, n] = weight_of(abs((first[n] + k) - at[n]) * narrow, True)
+                weights[k, n] = covered(abs((first[n] + k) - at[n]), width)
+        elif kind == 1:
+            for n in range(at.size):
+                weights[k, n] = weight_of(abs((first[n] + k) - at[n]) * narrow, 1)
+        elif kind == 2:
+            for n in range(at.size):
+                weights[k, n] = weight_of(abs((first[n] + k) - at[n]) * narrow, 2)
         else:
             for n in range(at.size):
-                weights[k, n] = max(0.0, 1.0 - abs((first[n] + k) - at[n]) * narrow)
+                weights[k, n] = weight_of(abs((first[n] + k) - at[n]) * narrow, 3)
         for n in range(at.size):
             total[n] += weights[k, n]
 
@@ -138,7 +186,7 @@ def as_double(src, where, window, m, reach_x, reach_y):  # type: ignore[no-untyp
 
 
 @njit(nogil=True, cache=True)
-def weighted_clear(src, corner, where, window, m, out, widths, cubic, rounds, low, high):  # type: ignore[no-untyped-def]
+def weighted_clear(src, corner, where, window, m, out, widths, kind, rounds, low, high):  # type: ignore[no-untyped-def]
     """One window whose taps, and one pixel around them, are all valid: the sums of ``weighted``, bit for bit, but faster.
 
     ``src`` are the pixels around them in float64, from ``corner`` on.
@@ -150,9 +198,9 @@ def weighted_clear(src, corner, where, window, m, out, widths, cubic, rounds, lo
     top, left = corner
     stride, bottom, right = src.shape[2], top + src.shape[1], left + src.shape[2]
     flat = src.reshape(src.shape[0], -1)
-    radius = 2.0 if cubic else 1.0
-    reach_x, reach_y = radius * widths[0], radius * widths[1]
-    nx, ny = math.floor(2.0 * reach_x) + 1, math.floor(2.0 * reach_y) + 1
+    reach_x, reach_y = reach_of(kind, widths[0]), reach_of(kind, widths[1])
+    # Of two taps at both ends of the reach the second weighs 0.
+    nx, ny = math.ceil(2.0 * reach_x), math.ceil(2.0 * reach_y)
     first, count = window[2] - col_out, window[3] - window[2]
     at, values = np.empty(count, np.int64), np.empty(count)
     at_x, at_y, first_x, first_y = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
@@ -170,10 +218,10 @@ def weighted_clear(src, corner, where, window, m, out, widths, cubic, rounds, lo
             r = min(math.ceil(y - reach_y), bottom - ny)
             at[n] = (int(r) - top) * stride + (int(c) - left)
             at_x[n], at_y[n], first_x[n], first_y[n] = x, y, c, r
-        weigh_line(first_x, at_x, widths[0], cubic, wx, sum_x)
-        weigh_line(first_y, at_y, widths[1], cubic, wy, sum_y)
+        weigh_line(first_x, at_x, widths[0], kind, wx, sum_x)
+        weigh_line(first_y, at_y, widths[1], kind, wy, sum_y)
         for n in range(count):
-            share[n] = 1.0 / (sum_x[n] * sum_y[n])
+            share[n] = sum_x[n] * sum_y[n]
         for b in range(src.shape[0]):
             plane, line = flat[b], out[b, i - row_out, first : first + count]
             if nx == 3 and ny == 3:
@@ -197,39 +245,46 @@ def weighted_clear(src, corner, where, window, m, out, widths, cubic, rounds, lo
                     values[n] = value
             if rounds:
                 for n in range(count):
-                    line[n] = np.int32(min(max(math.floor(values[n] * share[n] + 0.5), low), high))
+                    line[n] = np.int32(min(max(math.floor(values[n] / share[n] + 0.5), low), high))
             else:
                 for n in range(count):
-                    line[n] = values[n] * share[n]
+                    line[n] = values[n] / share[n]
 
 
 @njit(nogil=True, cache=True)
-def upright(src, mask, where, windows, maps, out, done, widths, cubic, rounds, low, high):  # type: ignore[no-untyped-def]
+def is_upright(m):  # type: ignore[no-untyped-def]
+    """Whether x depends on the column alone, y on the row alone."""
+    x_turned = m[4] != 0.0 or m[5] != 0.0 or m[14] != 0.0 or m[15] != 0.0 or m[17] != 0.0
+    y_turned = m[7] != 0.0 or m[9] != 0.0 or m[20] != 0.0 or m[21] != 0.0 or m[22] != 0.0
+    return not (x_turned or y_turned or m[18] != 0.0 or m[23] != 0.0)
+
+
+@njit(nogil=True, cache=True)
+def upright(src, mask, where, windows, maps, out, done, widths, kind, rounds, low, high):  # type: ignore[no-untyped-def]
     """Sample the windows whose x depends on the column alone, y on the row alone, all taps valid; True for those left over."""
     top, left, height, width, row_out, col_out = where
-    radius = 2.0 if cubic else 1.0
     rest = np.ones(windows.shape[0], np.bool_)
     for p in range(windows.shape[0]):
-        x_turned = maps[p, 4] != 0.0 or maps[p, 5] != 0.0 or maps[p, 14] != 0.0 or maps[p, 15] != 0.0 or maps[p, 17] != 0.0
-        y_turned = maps[p, 7] != 0.0 or maps[p, 9] != 0.0 or maps[p, 20] != 0.0 or maps[p, 21] != 0.0 or maps[p, 22] != 0.0
-        turned = x_turned or y_turned or maps[p, 18] != 0.0 or maps[p, 23] != 0.0
-        if turned or not is_clear(mask, where, windows, maps, p, radius * widths[p, 0], radius * widths[p, 1]):
+        reach_x, reach_y = reach_of(kind, widths[p, 0]), reach_of(kind, widths[p, 1])
+        # A tap is a whole number of pixels from 0, so it is inside if less than one pixel beyond.
+        beyond = 1.0 + 0.5 * EDGE
+        if not (is_upright(maps[p]) and is_clear(mask, where, windows, maps, p, reach_x - beyond, reach_y - beyond)):
             continue
         rest[p] = False
         i0, j0 = windows[p, 0] - row_out, windows[p, 2] - col_out
         rows, cols = windows[p, 1] - windows[p, 0], windows[p, 3] - windows[p, 2]
         done[:, i0 : i0 + rows, j0 : j0 + cols] = True
-        wx, wy = np.empty((cols, int(4 * widths[p, 0]) + 4)), np.empty((rows, int(4 * widths[p, 1]) + 4))
+        wx, wy = np.empty((cols, int(2 * reach_x) + 2)), np.empty((rows, int(2 * reach_y) + 2))
         x_first, x_count, x_sum = np.empty(cols, np.int64), np.empty(cols, np.int64), np.empty(cols)
         y_first, y_count, y_sum = np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows)
         for n in range(cols):
             u = n + windows[p, 2] + 0.5 - maps[p, 1]
             xr, xs, xq, _, _, _ = line_of(maps[p], 0.5)
             x = xr + (xs + xq * u) * u
-            x_first[n], x_count[n], x_sum[n] = weigh(x - 0.5, widths[p, 0], width, cubic, wx[n])
+            x_first[n], x_count[n], x_sum[n] = weigh(x - 0.5, widths[p, 0], width, kind, wx[n])
         for m in range(rows):
             _, _, _, y, _, _ = line_of(maps[p], m + windows[p, 0] + 0.5 - maps[p, 0])
-            y_first[m], y_count[m], y_sum[m] = weigh(y - 0.5, widths[p, 1], height, cubic, wy[m])
+            y_first[m], y_count[m], y_sum[m] = weigh(y - 0.5, widths[p, 1], height, kind, wy[m])
         base, end = y_first.min(), (y_first + y_count).max()
         lines, sums = np.empty((end - base, cols)), np.empty(cols)
         for b in range(src.shape[0]):
@@ -248,6 +303,88 @@ def upright(src, mask, where, windows, maps, out, done, widths, cubic, rounds, l
                         sums[n] += w * line_at[n]
                 result = out[b, i0 + m, j0 : j0 + cols]
                 for n in range(cols):
-                    value = sums[n] * (1.0 / (x_sum[n] * y_sum[m]))
+                    value = sums[n] / (x_sum[n] * y_sum[m])
                     result[n] = min(max(math.floor(value + 0.5), low), high) if rounds else value
     return rest
+
+
+@njit(nogil=True, cache=True)
+def whole_means(src, mask, where, windows, maps, out, done, widths, rounds, room):  # type: ignore[no-untyped-def]
+    """``upright`` for boxes that are made of whole pixels, the same number each; True for the windows left over.
+
+    Sums are of the type of ``room``: integers may be added in any order, floats are in that of ``upright``.
+    """
+    top, left, _, _, row_out, col_out = where
+    rest = np.ones(windows.shape[0], np.bool_)
+    for p in range(windows.shape[0]):
+        nx, ny = round(widths[p, 0]), round(widths[p, 1])
+        whole = nx == widths[p, 0] and ny == widths[p, 1] and nx * ny <= _MOST_ADDED
+        if not (whole and is_upright(maps[p]) and maps[p, 3] == nx and maps[p, 8] == ny):
+            continue
+        xr, _, xq, _, _, _ = line_of(maps[p], 0.5)
+        _, _, _, y, _, _ = line_of(maps[p], windows[p, 0] + 0.5 - maps[p, 0])
+        x = xr + nx * (windows[p, 2] + 0.5 - maps[p, 1])
+        x0, y0 = round(x - 0.5 * nx), round(y - 0.5 * ny)
+        bent = xq != 0.0 or maps[p, 19] != 0.0
+        if bent or abs(x - 0.5 * nx - x0) > 0.5 * EDGE or abs(y - 0.5 * ny - y0) > 0.5 * EDGE:
+            continue
+        beyond = 1.0 + 0.5 * EDGE
+        if not is_clear(mask, where, windows, maps, p, reach_of(0, nx) - beyond, reach_of(0, ny) - beyond):
+            continue
+        rest[p] = False
+        i0, j0 = windows[p, 0] - row_out, windows[p, 2] - col_out
+        rows, cols = windows[p, 1] - windows[p, 0], windows[p, 3] - windows[p, 2]
+        done[:, i0 : i0 + rows, j0 : j0 + cols] = True
+        lines, sums = np.empty(cols * nx, room.dtype), np.empty(cols, room.dtype)
+        for b in range(src.shape[0]):
+            for m in range(rows):
+                first, result = y0 - top + m * ny, out[b, i0 + m, j0 : j0 + cols]
+                square = src[b, first : first + ny, x0 - left : x0 - left + cols * nx]
+                if rounds:
+                    add_rows_first(square, nx, lines, sums)
+                    for n in range(cols):
+                        result[n] = np.int32(math.floor(sums[n] / (nx * ny) + 0.5))
+                else:
+                    add_columns_first(square, nx, lines, sums)
+                    for n in range(cols):
+                        result[n] = sums[n] / (nx * ny)
+    return rest
+
+
+@njit(nogil=True, cache=True)
+def add_rows_first(square, nx, lines, sums):  # type: ignore[no-untyped-def]
+    """Sums of ``nx`` columns of all rows: the order that is fastest."""
+    for c in range(lines.size):
+        lines[c] = square[0, c]
+    for r in range(1, square.shape[0]):
+        for c in range(lines.size):
+            lines[c] += square[r, c]
+    if nx == 2:
+        for n in range(sums.size):
+            sums[n] = lines[2 * n] + lines[2 * n + 1]
+    elif nx == 4:
+        for n in range(sums.size):
+            sums[n] = (lines[4 * n] + lines[4 * n + 1]) + (lines[4 * n + 2] + lines[4 * n + 3])
+    else:
+        for n in range(sums.size):
+            total = lines[n * nx]
+            for k in range(1, nx):
+                total += lines[n * nx + k]
+            sums[n] = total
+
+
+@njit(nogil=True, cache=True)
+def add_columns_first(square, nx, lines, sums):  # type: ignore[no-untyped-def]
+    """Sums of ``nx`` columns of all rows, in the order in which ``upright`` adds."""
+    sums[:] = 0
+    for r in range(square.shape[0]):
+        row = square[r]
+        if nx == 2:
+            for n in range(sums.size):
+                sums[n] += (0.0 + row[2 * n]) + row[2 * n + 1]
+        else:
+            for n in range(sums.size):
+                total = 0.0
+                for k in range(nx):
+                    total += row[n * nx + k]
+                sums[n] += total

@@ -15,7 +15,7 @@ from .ops.scale import scale
 from .ops.select import select
 from .ops.warp import warp
 
-Resampling = Literal["nearest", "bilinear", "cubic"]
+Resampling = Literal["nearest", "bilinear", "cubic", "lanczos", "average", "mode", "min", "max", "median"]
 
 
 class Geometry(NodeHolder):
@@ -141,11 +141,12 @@ class Geometry(NodeHolder):
         shape : (rows, cols), instead of ``resolution``
         bounds : (left, bottom, right, top) in the target CRS, optional
             Left out, the raster's own extent in that CRS.
-        resampling : "nearest", "bilinear" or "cubic"
-            Invalid and outside pixels are left out and the weights renormalized; a pixel with less than half of its weight
-            valid is invalid.
+        resampling : "nearest", "bilinear", "cubic", "lanczos", "average", "mode", "min", "max" or "median"
+            "nearest" takes the pixel under the sample; the next three weigh 2 x 2, 4 x 4 and 6 x 6 pixels; the others look at
+            the area of the source beneath an output pixel. Invalid and outside pixels are left out and the weights
+            renormalized; a pixel with less than half of its weight valid is invalid.
         antialias : bool
-            Widen the kernel where pixels get coarser, so that no detail aliases. Ignored by "nearest".
+            Widen the kernel of "bilinear", "cubic" and "lanczos" where pixels get coarser, so that no detail aliases.
         tolerance : float, source pixels
             How wrong a coordinate may be. Smaller is slower; it does not matter within one CRS.
 
@@ -161,6 +162,8 @@ class Geometry(NodeHolder):
             No part of the image has a place in the target CRS, or the target has absurdly many pixels.
         ArgumentError
             Not exactly one of ``crs`` and ``like`` is given, or the options contradict each other or make no sense.
+        DtypeError
+            Complex pixels have no mode, min, max or median.
         """
         return warp(
             self,

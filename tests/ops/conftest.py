@@ -110,25 +110,52 @@ def in_tiles() -> Callable[[Node, int, int], Block]:
 def by_hand() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
     """``by_hand(pixels, valid, x, y, resampling, scale=(1, 1))``: every sample as a plain sum over the whole image.
 
-    ``valid`` has the shape of ``pixels``, ``x`` and ``y`` that of the output, ``scale`` is how much wider the kernel is along
-    x and y. Float64 values, not rounded, and their validity.
+    ``valid`` has the shape of ``pixels``, ``x`` and ``y`` that of the output. ``scale`` is how much wider the kernel is along
+    x and y; of average, mode, min, max and median how wide the footprint. The result: float64 values, not rounded (of
+    mode, min, max and median in the dtype of the pixels), and their validity.
     """
     return _by_hand
 
 
-def _kernel(resampling: str, t: np.ndarray) -> np.ndarray:
-    t = np.abs(t)
+PICKS = ("mode", "min", "max", "median")
+
+
+def _kernel(resampling: str, distance: np.ndarray, scale: float) -> np.ndarray:
+    t = np.abs(distance) / scale
+    if resampling == "average":
+        overlap = np.minimum(distance + 0.5, scale / 2) - np.maximum(distance - 0.5, -scale / 2)
+        return np.where(overlap > 1e-6, overlap, 0)
+    if resampling == "lanczos":
+        return np.where(t < 3, np.sinc(t) * np.sinc(t / 3), 0)
     if resampling == "bilinear":
         return np.clip(1 - t, 0, None)
     near, far = 1.5 * t**3 - 2.5 * t**2 + 1, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
     return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
 
 
+def _beneath(at: float, width: float, size: int) -> np.ndarray:
+    """Pixels whose centres lie in the footprint, or the one under the sample."""
+    centres = np.arange(size) + 0.5
+    chosen = np.flatnonzero((centres >= at - width / 2 - 1e-6) & (centres < at + width / 2 - 1e-6))
+    return chosen if chosen.size else np.array([math.floor(at + 1e-6)])
+
+
+def _picked(values: np.ndarray, resampling: str) -> Any:
+    found, counts = np.unique(values, return_counts=True)
+    if resampling == "mode":
+        return found[np.argmax(counts)]
+    if resampling != "median":
+        return found[0 if resampling == "min" else -1]
+    low, high = np.sort(values)[[(len(values) - 1) // 2, len(values) // 2]]
+    return (int(low) + int(high) + 1) // 2 if values.dtype.kind in "iu" else (np.float64(low) + high) / 2
+
+
 def _by_hand(
     pixels: np.ndarray, valid: np.ndarray, x: np.ndarray, y: np.ndarray, resampling: str, scale: tuple[float, float] = (1, 1)
 ) -> tuple[np.ndarray, np.ndarray]:
     bands, height, width = pixels.shape
-    out, ok = np.zeros((bands, *x.shape), np.result_type(pixels.dtype, np.float64)), np.zeros((bands, *x.shape), bool)
+    dtype = pixels.dtype if resampling in PICKS else np.result_type(pixels.dtype, np.float64)
+    out, ok = np.zeros((bands, *x.shape), dtype), np.zeros((bands, *x.shape), bool)
     for at in np.ndindex(*x.shape):
         px, py = x[at], y[at]
         if not (0 <= px < width and 0 <= py < height):
@@ -137,8 +164,15 @@ def _by_hand(
             r, c = math.floor(py), math.floor(px)
             out[:, *at], ok[:, *at] = pixels[:, r, c], valid[:, r, c]
             continue
-        wx = _kernel(resampling, (np.arange(width) + 0.5 - px) / scale[0])
-        wy = _kernel(resampling, (np.arange(height) + 0.5 - py) / scale[1])
+        if resampling in PICKS:
+            box = np.ix_(_beneath(py, scale[1], height), _beneath(px, scale[0], width))
+            for b in range(bands):
+                used = valid[b][box]
+                if used.any() and 2 * used.sum() >= used.size:
+                    out[b, *at], ok[b, *at] = _picked(pixels[b][box][used], resampling), True
+            continue
+        wx = _kernel(resampling, np.arange(width) + 0.5 - px, scale[0])
+        wy = _kernel(resampling, np.arange(height) + 0.5 - py, scale[1])
         weights = wy[:, None] * wx
         for b in range(bands):
             used = weights * valid[b]

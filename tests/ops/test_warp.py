@@ -213,7 +213,7 @@ def test_contradictions_are_refused(image):
         with pytest.raises(ArgumentError):
             warp(source, **wrong)
     with pytest.raises(ArgumentError, match="nearest, bilinear, cubic"):
-        warp(source, "EPSG:3857", resampling="mode")
+        warp(source, "EPSG:3857", resampling="best")
     with pytest.raises(CRSError, match="no CRS"):
         warp(plain, "EPSG:3857")
     with pytest.raises(CRSError, match="no CRS"):

@@ -1,0 +1,259 @@
+"""Loops of mode, min, max and median. Arguments as in ``sampling_loops``; pixels are unsigned integers of the same order."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from .sampling_loops import EDGE, is_clear, line_of
+from .weighted_loops import is_upright
+
+MODE, MIN, MAX, MEDIAN = range(4)
+_FEW = 24  # values that are sorted one by one
+
+
+@njit(nogil=True, cache=True)
+def span_of(x, width, size):  # type: ignore[no-untyped-def]
+    """First pixel and one past the last whose centres lie within half of ``width`` of x; where none does, the one under x."""
+    first = max(0, math.ceil(x - 0.5 * width - 0.5 - EDGE))
+    end = min(size, math.ceil(x + 0.5 * width - 0.5 - EDGE))
+    if end <= first:
+        first = int(x + EDGE)
+        end = first + 1
+    return first, end
+
+
+@njit(nogil=True, cache=True)
+def sort(values, n):  # type: ignore[no-untyped-def]
+    """By insertion, of many values in ever shorter steps (Shell's sort, gaps of Ciura 2001)."""
+    gap = 1
+    for longer in (4, 10, 23, 57, 132, 301, 701):
+        gap = longer if longer < n // 2 and n > _FEW else gap
+    while gap > 0:
+        for k in range(gap, n):
+            value, at = values[k], k
+            while at >= gap and values[at - gap] > value:
+                values[at] = values[at - gap]
+                at -= gap
+            values[at] = value
+        if gap == 1:
+            break
+        following = 1
+        for shorter in (4, 10, 23, 57, 132, 301):
+            following = shorter if shorter < gap else following
+        gap = following
+
+
+@njit(nogil=True, cache=True)
+def split(values, n, middle):  # type: ignore[no-untyped-def]
+    """Order ``values`` so that none before ``middle`` is greater than the one there, none after it less (Hoare's FIND)."""
+    low, high = 0, n - 1
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if j < middle:
+            low = i
+        if middle < i:
+            high = j
+
+
+@njit(nogil=True, cache=True)
+def median_of(values, n):  # type: ignore[no-untyped-def]
+    """The two middle values, in order; the same one twice of an odd number."""
+    middle = n // 2
+    if n <= _FEW:
+        sort(values, n)
+        return values[middle - 1 + n % 2], values[middle]
+    split(values, n, middle)
+    below = values[middle]
+    if n % 2 == 0:
+        below = values[0]
+        for k in range(1, middle):
+            below = max(below, values[k])
+    return below, values[middle]
+
+
+@njit(nogil=True, cache=True)
+def mode_of(values, n, counts):  # type: ignore[no-untyped-def]
+    """The most frequent value, of several the smallest. ``counts`` has a 0 for each value there can be, or is empty."""
+    if n > _FEW and counts.size > 0:
+        best, most = values[0], 0
+        for k in range(n):
+            counts[values[k]] += 1
+        for k in range(n):
+            count = counts[values[k]]
+            if count > most or (count == most and values[k] < best):
+                best, most = values[k], count
+        for k in range(n):
+            counts[values[k]] = 0
+        return best
+    sort(values, n)
+    best, most, run = values[0], 1, 1
+    for k in range(1, n):
+        run = run + 1 if values[k] == values[k - 1] else 1
+        if run > most:
+            best, most = values[k], run
+    return best
+
+
+@njit(nogil=True, cache=True)
+def picked(values, n, how, counts):  # type: ignore[no-untyped-def]
+    """The two values between which the answer lies; the same one twice but for a median."""
+    if how == MEDIAN:
+        return median_of(values, n)
+    best = values[0]
+    if how == MODE:
+        best = mode_of(values, n, counts)
+    elif how == MIN:
+        for k in range(1, n):
+            best = min(best, values[k])
+    else:
+        for k in range(1, n):
+            best = max(best, values[k])
+    return best, best
+
+
+@njit(nogil=True, cache=True)
+def footprint(src, mask, where, windows, maps, out, upper, done, widths, how, counts):  # type: ignore[no-untyped-def]
+    """``out`` is filled with the picked values; of a median with the lower, and ``upper`` with the upper middle value."""
+    top, left, height, width, row_out, col_out = where
+    masks = mask.shape[0]
+    most_x, most_y = min(int(widths[:, 0].max()) + 2, src.shape[2]), min(int(widths[:, 1].max()) + 2, src.shape[1])
+    values = np.empty(max(1, most_x * most_y), src.dtype)
+    for p in range(windows.shape[0]):
+        wx, wy = widths[p, 0], widths[p, 1]
+        # A tap is a whole number of pixels from 0, so it is inside if less than one pixel beyond.
+        clear = is_clear(mask, where, windows, maps, p, max(0.5 * wx, 0.5) + EDGE - 1.0, max(0.5 * wy, 0.5) + EDGE - 1.0)
+        if clear:
+            done[:, windows[p, 0] - row_out : windows[p, 1] - row_out, windows[p, 2] - col_out : windows[p, 3] - col_out] = True
+            if is_upright(maps[p]):
+                footprint_upright(src, where, windows[p], maps[p], out, upper, wx, wy, how, counts, values)
+                continue
+        for i in range(windows[p, 0], windows[p, 1]):
+            v = i + 0.5 - maps[p, 0]
+            xr, xs, xq, yr, ys, yq = line_of(maps[p], v)
+            for j in range(windows[p, 2], windows[p, 3]):
+                u = j + 0.5 - maps[p, 1]
+                x, y = xr + (xs + xq * u) * u, yr + (ys + yq * u) * u
+                if not (0 <= x + EDGE < width and 0 <= y + EDGE < height):
+                    continue
+                c0, c1 = span_of(x, wx, width)
+                r0, r1 = span_of(y, wy, height)
+                for b in range(src.shape[0]):
+                    n = 0
+                    for r in range(r0 - top, r1 - top):
+                        for c in range(c0 - left, c1 - left):
+                            if clear or masks == 0 or mask[b if masks > 1 else 0, r, c]:
+                                values[n] = src[b, r, c]
+                                n += 1
+                    if n == 0 or 2 * n < (r1 - r0) * (c1 - c0):
+                        continue
+                    if masks > 1 or b == 0:
+                        done[b, i - row_out, j - col_out] = True
+                    low, high = picked(values, n, how, counts)
+                    out[b, i - row_out, j - col_out] = low
+                    if how == MEDIAN:
+                        upper[b, i - row_out, j - col_out] = high
+
+
+@njit(nogil=True, cache=True)
+def footprint_upright(src, where, window, m, out, upper, wx, wy, how, counts, values):  # type: ignore[no-untyped-def]
+    """One window whose x depends on the column alone, y on the row alone, all taps valid."""
+    top, left, height, width, row_out, col_out = where
+    rows, cols = window[1] - window[0], window[3] - window[2]
+    i0, j0 = window[0] - row_out, window[2] - col_out
+    first, end = np.empty(cols, np.int64), np.empty(cols, np.int64)
+    xr, xs, xq, _, _, _ = line_of(m, 0.5)
+    pairs = True
+    for n in range(cols):
+        u = n + window[2] + 0.5 - m[1]
+        c0, c1 = span_of(xr + (xs + xq * u) * u, wx, width)
+        first[n], end[n] = c0 - left, c1 - left
+        pairs = pairs and c1 - c0 == 2 and first[n] == first[0] + 2 * n
+    base = first.min()
+    line = np.empty(end.max() - base, src.dtype)
+    for k in range(rows):
+        _, _, _, y, _, _ = line_of(m, k + window[0] + 0.5 - m[0])
+        r0, r1 = span_of(y, wy, height)
+        r0, r1 = r0 - top, r1 - top
+        for b in range(src.shape[0]):
+            result = out[b, i0 + k, j0 : j0 + cols]
+            if how in (MIN, MAX):
+                extreme_line(src[b, r0:r1], base, first, end, pairs, how == MAX, line, result)
+            elif pairs and r1 - r0 == 2:
+                square = src[b, r0:r1, base : base + 2 * cols]
+                if how == MODE:
+                    mode_of_squares(square, result)
+                else:
+                    median_of_squares(square, result, upper[b, i0 + k, j0 : j0 + cols])
+            else:
+                for n in range(cols):
+                    size = 0
+                    for r in range(r0, r1):
+                        for c in range(first[n], end[n]):
+                            values[size] = src[b, r, c]
+                            size += 1
+                    low, high = picked(values, size, how, counts)
+                    result[n] = low
+                    if how == MEDIAN:
+                        upper[b, i0 + k, j0 + n] = high
+
+
+@njit(nogil=True, cache=True)
+def extreme_line(src, base, first, end, pairs, greatest, line, result):  # type: ignore[no-untyped-def]
+    """Min or max of the columns of ``src``, then of those of each pixel."""
+    for c in range(line.size):
+        line[c] = src[0, base + c]
+    for r in range(1, src.shape[0]):
+        if greatest:
+            for c in range(line.size):
+                line[c] = max(line[c], src[r, base + c])
+        else:
+            for c in range(line.size):
+                line[c] = min(line[c], src[r, base + c])
+    if pairs and greatest:
+        for n in range(result.size):
+            result[n] = max(line[2 * n], line[2 * n + 1])
+    elif pairs:
+        for n in range(result.size):
+            result[n] = min(line[2 * n], line[2 * n + 1])
+    else:
+        for n in range(result.size):
+            best = line[first[n] - base]
+            for c in range(first[n] + 1 - base, end[n] - base):
+                best = max(best, line[c]) if greatest else min(best, line[c])
+            result[n] = best
+
+
+@njit(nogil=True, cache=True)
+def median_of_squares(square, lower, upper):  # type: ignore[no-untyped-def]
+    """The two middle ones of each 2 x 2 pixels."""
+    for n in range(lower.size):
+        a, b, c, d = square[0, 2 * n], square[0, 2 * n + 1], square[1, 2 * n], square[1, 2 * n + 1]
+        one, two = max(min(a, b), min(c, d)), min(max(a, b), max(c, d))
+        lower[n], upper[n] = min(one, two), max(one, two)
+
+
+@njit(nogil=True, cache=True)
+def mode_of_squares(square, result):  # type: ignore[no-untyped-def]
+    """The most frequent one of each 2 x 2 pixels, else the smallest."""
+    for n in range(result.size):
+        a, b, c, d = square[0, 2 * n], square[0, 2 * n + 1], square[1, 2 * n], square[1, 2 * n + 1]
+        low, high = min(min(a, b), min(c, d)), max(max(a, b), max(c, d))
+        one, two = max(min(a, b), min(c, d)), min(max(a, b), max(c, d))
+        one, two = min(one, two), max(one, two)
+        # In order they are low, one, two, high; the first pair of equals is the answer.
+        later = high if two == high else low
+        middle = one if one == two else later
+        result[n] = low if low == one else middle
