@@ -8,6 +8,7 @@ from .graph.grid import Bounds
 from .holder import NodeHolder
 from .ops.affine import affine
 from .ops.crop import crop, index
+from .ops.halve import halve
 from .ops.overview import overview
 from .ops.pad import pad
 from .ops.resize import resize
@@ -16,6 +17,7 @@ from .ops.select import select
 from .ops.warp import warp
 
 Resampling = Literal["nearest", "bilinear", "cubic", "lanczos", "average", "mode", "min", "max", "median"]
+Halving = Literal["nearest", "average", "min", "max", "median", "mode", "bilinear", "cubic", "lanczos"]
 
 
 class Geometry(NodeHolder):
@@ -241,6 +243,27 @@ class Geometry(NodeHolder):
             The shape is not two whole numbers above 0.
         """
         return resize(self, shape, resampling=resampling, antialias=antialias)
+
+    def halve(self, method: Halving = "average") -> Self:
+        """Half the pixels along both axes: one step of a pyramid.
+
+        Parameters
+        ----------
+        method : "nearest", "average", "min", "max", "median", "mode", "bilinear", "cubic" or "lanczos"
+            Of the 2 x 2 pixels beneath each output pixel; the last three weigh 4 x 4, 8 x 8 and 12 x 12 pixels.
+
+        Returns
+        -------
+        Raster of the same bands and dtype; (n + 1) // 2 pixels along an axis of n, exactly twice as large on the ground.
+
+        Raises
+        ------
+        ArgumentError
+            There is no such method.
+        DtypeError
+            The pixels are complex and the method is one that compares them.
+        """
+        return halve(self, method)
 
     def overview(self, level: int) -> Self:
         """One of the reduced images that the file itself holds, on its own, coarser grid.

@@ -34,6 +34,7 @@ CASES = {
     "affine": [call(Affine.rotation(10)), call(Affine.scale(2), shape="keep", resampling="nearest", antialias=False)],
     "scale": [call(0.5), call((2, 3), resampling="nearest", antialias=False)],
     "resize": [call((20, 30)), call((20, 30), resampling="cubic", antialias=False)],
+    "halve": [call(), call("lanczos")],
     "overview": [call(0)],
     "astype": [call("float32"), call("uint8", casting="wrap")],
     "rescale": [call((0, 200)), call((0, 200), (0, 255), "uint8")],
