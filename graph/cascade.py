@@ -6,10 +6,13 @@ is read or computed again and nothing but these pixels is held: a chunk's are dr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from dask.highlevelgraph import HighLevelGraph
+from dask._task_spec import Task, TaskRef
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+from dask.system import CPU_COUNT
 
 from .chunks import Chunks, chunk_regions
 from .lower import Builder, Finish, Kept, Key
@@ -60,7 +63,7 @@ def check(plan: Plan, layers: Sequence[Layer]) -> None:
 
 
 def lower_cascade(
-    plan: Plan, layers: Sequence[Layer], name: str, builder: Builder
+    plan: Plan, layers: Sequence[Layer], name: str, builder: Builder, order: Sequence[tuple[int, int]] | None = None
 ) -> tuple[HighLevelGraph, list[Key], list[Key]]:
     """The dask graph of a cascade.
 
@@ -70,6 +73,9 @@ def lower_cascade(
     layers : each made of what the one before hands on
     name : of the layers in dask
     builder : knows the tables of ``plan`` that are computed already
+    order : every (i, j) of the first layer's chunks, optional
+        Computes them in about this order: dask's own, which would finish one chunk of the last layer after the other, leaves
+        and comes back to the tiles of the source.
 
     Returns
     -------
@@ -78,10 +84,40 @@ def lower_cascade(
     builder.stages(plan)
     every: list[Key] = []
     for number, (program, layer) in enumerate(zip(programs(plan, layers), layers, strict=True)):
-        own = builder.layer(f"{name}-{number}", program, layer.finish, layer.chunks)
+        own = f"{name}-{number}"
         keys: list[Key] = [(own, 0, *place) for place, _ in chunk_regions(layer.chunks)]
         every += keys
+        if number == 0 and order is not None and len(layers) > 1:
+            builder.layer(own, program, layer.finish, layer.chunks, {place: (own, 0, *place) for place in order})
+            in_order = [(own, 0, *place) for place in order]
+            builder.layers[own] = MaterializedLayer(_paced(own, builder.layers[own], in_order))
+        else:
+            builder.layer(own, program, layer.finish, layer.chunks)
         if layer.keeps is not None:
             assert layer.kept_chunks is not None
             builder.kept[layer.keeps.token] = Kept(layer.keeps, own, layer.kept_chunks, None)
     return HighLevelGraph(builder.layers, builder.dependencies), keys, every
+
+
+def _paced(name: str, tasks: Mapping[Key, Task], order: Sequence[Key]) -> dict[Key, Task]:
+    """``tasks`` in groups: one begins when the last but one is done, so that there is always enough to do, and only that."""
+    together = max(2, CPU_COUNT)
+    groups = [order[k : k + together] for k in range(0, len(order), together)]
+    paced: dict[Key, Task] = {}
+    for number, group in enumerate(groups):
+        if number < 2:
+            paced.update((key, tasks[key]) for key in group)
+            continue
+        gate, before = (f"{name}-gate", number), (f"{name}-gate", number - 1)
+        closed = [*groups[number - 2], *([before] if before in paced else [])]
+        paced[gate] = Task(gate, _opened, *map(TaskRef, closed))
+        paced.update((key, Task(key, _after, TaskRef(gate), tasks[key].func, *tasks[key].args)) for key in group)
+    return paced
+
+
+def _opened(*done: Any) -> None:
+    """What a gate does once the tasks before it are done: nothing."""
+
+
+def _after(gate: None, function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from itertools import pairwise
 
 from .cache import tile_cache
+from .chunks import chunk_edges
 from .grid import Region
-from .plan import Plan, sample_regions
+from .plan import Plan
 from .source import TiledSource
 from .sweep import Program, needs_down
 
 # What part of the tile cache one row of a strip may fill, so that the next row finds the tiles that both need.
-_SHARE = 0.65
+_SHARE = 0.8
 
 
 def strips(plan: Plan) -> list[tuple[int, int]]:
     """Every chunk (i, j) of the result: strips of columns narrow enough for the tile cache, each row by row."""
     rows, cols = len(plan.chunks[0]), len(plan.chunks[1])
-    width = max(1, min(cols, int(_SHARE * tile_cache().max_bytes / max(1, _source_bytes(plan)))))
+    width = max(1, min(cols, _strip_width(plan)))
     count = -(-cols // width)
     edges = [round(k * cols / count) for k in range(count + 1)]
     return [(i, j) for left, right in pairwise(edges) for i in range(rows) for j in range(left, right)]
@@ -34,13 +35,22 @@ def source_needs(program: Program, region: Region) -> list[tuple[TiledSource, Re
     ]
 
 
-def _source_bytes(plan: Plan) -> int:
-    """Bytes of source tiles that a task uses, the most of some sampled ones."""
-    most = 0
-    for region in sample_regions(plan.chunks, most=4):
+def _strip_width(plan: Plan) -> int:
+    """How many chunks in a row use no more source tiles than the cache has room for, the fewest of some sampled rows."""
+    row_edges, col_edges = chunk_edges(plan.chunks[0]), chunk_edges(plan.chunks[1])
+    room = _SHARE * tile_cache().max_bytes
+    least = len(plan.chunks[1])
+    for i in {0, len(plan.chunks[0]) // 2, len(plan.chunks[0]) - 1}:
+        used: set[tuple[str, Region]] = set()
         total = 0
-        for node, needed in source_needs(plan.program, region):
-            pixel = len(node.meta.bands) * node.meta.dtype.itemsize
-            total += sum(tile.size * pixel for tile in node.tiles(needed))
-        most = max(most, total)
-    return most
+        for j in range(least):
+            region = Region(row_edges[i], row_edges[i + 1], col_edges[j], col_edges[j + 1])
+            for node, needed in source_needs(plan.program, region):
+                pixel = len(node.meta.bands) * node.meta.dtype.itemsize
+                fresh = {(node.token, tile) for tile in node.tiles(needed)} - used
+                total += sum(tile.size for _, tile in fresh) * pixel
+                used |= fresh
+            if total > room:
+                least = j
+                break
+    return least

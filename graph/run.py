@@ -63,7 +63,8 @@ def run_cascade(plan: Plan, layers: Sequence[Layer], *, progress: Progress | Non
     """
     check(plan, layers)
     name = f"weft-run-{uuid4().hex}"
-    graph, keys, every = lower_cascade(plan, layers, name, Builder(_tables(plan)))
+    order = None if _cluster() else strips(plan)
+    graph, keys, every = lower_cascade(plan, layers, name, Builder(_tables(plan)), order)
     _compute(graph, keys, every, progress or _silent, description)
 
 

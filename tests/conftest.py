@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# What a test takes is the machine's business: kernels compile when they are first called.
+settings.register_profile("weft", deadline=None)
+settings.load_profile("weft")
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 

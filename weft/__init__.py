@@ -20,6 +20,7 @@ from .graph.errors import (
 )
 from .graph.grid import Grid, Region
 from .progress import progress
+from .pyramid import Pyramid
 from .raster import Raster
 from .reading import concat, from_array, from_json, from_xarray, open
 
@@ -35,6 +36,7 @@ __all__ = [
     "GridError",
     "MemoryLimitError",
     "PlanError",
+    "Pyramid",
     "Raster",
     "Region",
     "SinkError",

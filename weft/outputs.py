@@ -22,7 +22,9 @@ from .io.png import to_png
 from .io.xarray_sink import to_dask, to_xarray
 from .io.zarr_sink import to_zarr
 from .ops.histogram import ImageHistogram, histogram, histogram_of
+from .ops.pyramid import pyramid_levels
 from .ops.statistics import BandStatistics, statistics, statistics_of
+from .pyramid import Pyramid
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -196,6 +198,7 @@ class Outputs(NodeHolder):
         chunks: Any = None,
         shards: Any = None,
         compressor: Any = "auto",
+        pyramid: str | None = None,
         zarr_format: int = 3,
         overwrite: bool = False,
         storage_options: Mapping[str, Any] | None = None,
@@ -214,6 +217,8 @@ class Outputs(NodeHolder):
         shards : (rows, cols) or (bands, rows, cols), optional
             Files of several chunks each; zarr format 3 only.
         compressor : "auto" (zstd, level 1), None, or a codec of numcodecs or zarr.codecs
+        pyramid : "sips", "average", ..., optional
+            Write reduced levels too, in the same pass: ``pyramid(method).to_zarr(...)``.
         zarr_format : 3 or 2
         overwrite : bool
             Replace the zarr store at ``url``; anything else there is left alone.
@@ -228,8 +233,21 @@ class Outputs(NodeHolder):
         SinkError
             The target exists, or cannot be written.
         ArgumentError
-            Chunks, shards or format do not go together.
+            Chunks, shards or format do not go together, or there is no such pyramid method.
         """
+        if pyramid is not None:
+            return self.pyramid(pyramid).to_zarr(
+                url,
+                chunks=chunks,
+                shards=shards,
+                compressor=compressor,
+                zarr_format=zarr_format,
+                overwrite=overwrite,
+                storage_options=storage_options,
+                optimize=self._mode(optimize),
+                memory_limit=memory_limit,
+                progress=progress,
+            )
         return to_zarr(
             self.node,
             url,
@@ -243,6 +261,37 @@ class Outputs(NodeHolder):
             memory_limit=memory_limit,
             progress=progress,
         )
+
+    def pyramid(
+        self, method: str = "sips", min_size: int = 256, *, use_native_levels: bool = False, bit_depth: int | None = None
+    ) -> Pyramid:
+        """This image and its reduced levels, each half as large as the one before, lazily.
+
+        Parameters
+        ----------
+        method : "sips", "average", "bilinear", "cubic", "lanczos", "nearest", "mode", "min", "max" or "median"
+            How a level is made of the one before: SIPS RRDS (NGA.STND.0014 section 2.2), or see ``weft.ops.halve``.
+        min_size : int, pixels
+            The first level with fewer rows or columns is the last one.
+        use_native_levels : bool
+            Take the overviews that the file holds where they are half, a quarter, ... of the image, and reduce only from the
+            coarsest of them on.
+        bit_depth : int, optional
+            Of "sips": the values' number of bits; the dtype's when left out.
+
+        Returns
+        -------
+        Pyramid; ``level(k)`` is a Raster, ``to_zarr`` writes all levels in one pass
+
+        Raises
+        ------
+        ArgumentError
+            An unknown method, or a ``min_size`` below 1.
+        DtypeError
+            The method does not work on the pixels' dtype.
+        """
+        levels = pyramid_levels(self.node, method, min_size, use_native_levels, bit_depth)
+        return Pyramid([type(self)(level, final=self._final) for level in levels], method)  # type: ignore[misc]
 
     def to_png(
         self,
