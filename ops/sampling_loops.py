@@ -12,6 +12,15 @@ import math
 import numpy as np
 from numba import njit
 
+_CACHE_LINE = 64  # bytes
+_SPARSE = 4  # samples per cache line of the source, below which fetching it ahead does not pay
+# Two neighbouring pixels as one value, by a pixel's bytes; a pair of float64 is only ever copied.
+_PAIRS: dict[int, np.dtype] = {
+    1: np.dtype(np.uint16),
+    2: np.dtype(np.uint32),
+    4: np.dtype(np.uint64),
+    8: np.dtype(np.complex128),
+}
 EDGE = 1e-6  # pixels; a coordinate this close below a pixel's edge lies on it
 
 
@@ -55,15 +64,62 @@ def is_clear(mask, where, windows, maps, p, reach_x, reach_y):  # type: ignore[n
 
 
 @njit(nogil=True, cache=True)
-def nearest(src, mask, where, windows, maps, out, done):  # type: ignore[no-untyped-def]
+def is_away(where, windows, maps, p):  # type: ignore[no-untyped-def]
+    """Whether all samples of the window are surely outside the image."""
+    _, _, height, width, _, _ = where
+    x_low, x_high, y_low, y_high = spanned(windows[p], maps[p])
+    return not (x_high >= -2 * EDGE and y_high >= -2 * EDGE and x_low < width + EDGE and y_low < height + EDGE)
+
+
+@njit(nogil=True, cache=True)
+def fetched(src, where, windows, maps, p):  # type: ignore[no-untyped-def]
+    """A value made of one pixel per cache line of a clear window's source: it is in the cache then.
+
+    The loops that gather wait for memory pixel by pixel; this one has many lines on their way at a time.
+    """
+    top, left, _, _, _, _ = where
+    x_low, x_high, y_low, y_high = spanned(windows[p], maps[p])
+    row0, row1 = max(int(y_low - 0.5) - top, 0), min(int(y_high + 0.5) - top + 1, src.shape[1])
+    col0, col1 = max(int(x_low - 0.5) - left, 0), min(int(x_high + 0.5) - left + 1, src.shape[2])
+    total = src[0, row0, col0] * 0
+    step = _CACHE_LINE // src.itemsize
+    pixels = (windows[p, 1] - windows[p, 0]) * (windows[p, 3] - windows[p, 2])
+    if _SPARSE * (row1 - row0) * ((col1 - col0) // step + 1) > pixels:
+        return total  # samples too far apart, or too few, to be worth it
+    for b in range(src.shape[0]):
+        for r in range(row0, row1):
+            for c in range(col0, col1, step):
+                total += src[b, r, c]
+    return total
+
+
+def nearest(
+    src: np.ndarray,
+    mask: np.ndarray,
+    where: np.ndarray,
+    windows: np.ndarray,
+    maps: np.ndarray,
+    out: np.ndarray,
+    done: np.ndarray,
+) -> None:
+    """The pixel that each sample lies in."""
+    _nearest(_read_only(src), mask, where, windows, maps, out, done)
+
+
+@njit(nogil=True, cache=True)
+def _nearest(src, mask, where, windows, maps, out, done):  # type: ignore[no-untyped-def]
     top, left, height, width, row_out, col_out = where
     masks = mask.shape[0]
     flat = src.reshape(src.shape[0], -1)
     at = np.empty((windows[:, 3] - windows[:, 2]).max(), np.int64)
+    kept = 0
     for p in range(windows.shape[0]):
+        if is_away(where, windows, maps, p):
+            continue
         clear = is_clear(mask, where, windows, maps, p, 1.0, 1.0)
         first, count = windows[p, 2] - col_out, windows[p, 3] - windows[p, 2]
         if clear:
+            kept += int(fetched(src, where, windows, maps, p))
             done[:, windows[p, 0] - row_out : windows[p, 1] - row_out, first : first + count] = True
         for i in range(windows[p, 0], windows[p, 1]):
             v = i + 0.5 - maps[p, 0]
@@ -95,26 +151,61 @@ def nearest(src, mask, where, windows, maps, out, done):  # type: ignore[no-unty
                         if mask[b, r, c]:
                             done[b, i - row_out, j - col_out] = True
                             out[b, i - row_out, j - col_out] = src[b, r, c]
+    return kept
+
+
+def bilinear(
+    src: np.ndarray,
+    mask: np.ndarray,
+    where: np.ndarray,
+    windows: np.ndarray,
+    maps: np.ndarray,
+    out: np.ndarray,
+    done: np.ndarray,
+    rounds: bool,
+) -> None:
+    """2 x 2 taps: by one loop where all of a window's are there, pixel by pixel elsewhere; bit for bit the same sums."""
+    _bilinear(_read_only(src), _paired(src), mask, where, windows, maps, out, done, rounds)
+
+
+def _read_only(src: np.ndarray) -> np.ndarray:
+    """So that the compiler meets one type of array."""
+    view = src.view()
+    view.flags.writeable = False
+    return view
+
+
+def _paired(src: np.ndarray) -> np.ndarray:
+    """(bands, pixels - 1): each pixel of contiguous planes with the one after it as one value, read by one load."""
+    pair = _PAIRS[src.itemsize]
+    if min(src.shape) == 0 or min(src.shape[1:]) < 2:  # no window of it is clear; one type of array all the same
+        src = np.zeros((1, 2, 2), src.dtype)
+    size = src.shape[1] * src.shape[2]
+    pairs: np.ndarray = np.ndarray((len(src), size - 1), pair, src, strides=(size * src.itemsize, src.itemsize))
+    return _read_only(pairs)
 
 
 @njit(nogil=True, cache=True)
-def bilinear(src, mask, where, windows, maps, out, done, rounds):  # type: ignore[no-untyped-def]
+def _bilinear(src, pairs, mask, where, windows, maps, out, done, rounds):  # type: ignore[no-untyped-def]
     top, left, _, _, row_out, col_out = where
     stride = src.shape[2]
-    flat = src.reshape(src.shape[0], -1)
     longest = (windows[:, 3] - windows[:, 2]).max()
-    at, across, down, values = np.empty(longest, np.int64), np.empty(longest), np.empty(longest), np.empty(longest)
-    one, below = np.uint64(1), np.uint64(stride)
+    at, across, down = np.empty(longest, np.int64), np.empty(longest), np.empty(longest)
+    above, below = np.empty(longest, pairs.dtype), np.empty(longest, pairs.dtype)
+    upper, lower = above.view(src.dtype), below.view(src.dtype)
+    kept = src.dtype.type(0)
     for p in range(windows.shape[0]):
         if not is_clear(mask, where, windows, maps, p, 1.0, 1.0):
-            bilinear_checked(src, mask, where, windows, maps, out, done, rounds, p)
+            if not is_away(where, windows, maps, p):
+                bilinear_checked(src, mask, where, windows, maps, out, done, rounds, p)
             continue
+        kept += fetched(src, where, windows, maps, p)
         first, count = windows[p, 2] - col_out, windows[p, 3] - windows[p, 2]
         done[:, windows[p, 0] - row_out : windows[p, 1] - row_out, first : first + count] = True
         for i in range(windows[p, 0], windows[p, 1]):
             v = i + 0.5 - maps[p, 0]
             xr, xs, xq, yr, ys, yq = line_of(maps[p], v)
-            # Positions, sums and stores in loops of their own: the compiler makes the first and the last one SIMD.
+            # Positions, taps and sums in loops of their own: the compiler makes the first and the last one SIMD.
             for n in range(count):
                 u = n + windows[p, 2] + 0.5 - maps[p, 1]
                 x, y = xr + (xs + xq * u) * u - 0.5, yr + (ys + yq * u) * u - 0.5
@@ -122,18 +213,24 @@ def bilinear(src, mask, where, windows, maps, out, done, rounds):  # type: ignor
                 across[n], down[n] = x - c, y - r
                 at[n] = (r - top) * stride + (c - left)
             for b in range(src.shape[0]):
-                plane, line = flat[b], out[b, i - row_out, first : first + count]
+                plane, next_line, line = pairs[b], pairs[b, stride:], out[b, i - row_out, first : first + count]
                 for n in range(count):
-                    k, fx, fy = np.uint64(at[n]), across[n], down[n]
-                    upper = (1.0 - fx) * plane[k] + fx * plane[k + one]
-                    lower = (1.0 - fx) * plane[k + below] + fx * plane[k + below + one]
-                    values[n] = (1.0 - fy) * upper + fy * lower
+                    k = np.uint64(at[n])
+                    above[n] = plane[k]
+                    below[n] = next_line[k]
                 if rounds:
                     for n in range(count):
-                        line[n] = np.int32(math.floor(values[n] + 0.5))
+                        fx, fy = across[n], down[n]
+                        high = (1.0 - fx) * upper[2 * n] + fx * upper[2 * n + 1]
+                        low = (1.0 - fx) * lower[2 * n] + fx * lower[2 * n + 1]
+                        line[n] = np.int32(np.floor((1.0 - fy) * high + fy * low + 0.5))
                 else:
                     for n in range(count):
-                        line[n] = values[n]
+                        fx, fy = across[n], down[n]
+                        high = (1.0 - fx) * upper[2 * n] + fx * upper[2 * n + 1]
+                        low = (1.0 - fx) * lower[2 * n] + fx * lower[2 * n + 1]
+                        line[n] = (1.0 - fy) * high + fy * low
+    return kept
 
 
 @njit(nogil=True, cache=True)
