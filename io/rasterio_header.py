@@ -24,10 +24,15 @@ MAX_BLOCK_BYTES = 4 * 2**30
 _MOST_WATCHED = 4
 # GDAL's names for types that numpy has none for.
 _DTYPES = {"complex_int16": "complex64"}
+# IREPBAND of a NITF image subheader, which GDAL tells as a colour interpretation only.
+_IREPBANDS = {"red": "R", "green": "G", "blue": "B", "gray": "M", "palette": "LU", "Y": "Y", "Cb": "Cb", "Cr": "Cr"}
 
 
 class Band(NamedTuple):
-    """One band: ``mask`` says what makes its pixels invalid, "none", "nodata", "alpha" or "dataset"."""
+    """One band: ``mask`` says what makes its pixels invalid, "none", "nodata", "alpha" or "dataset".
+
+    ``irepband`` and ``isubcat`` are NITF's; ``wavelength`` is the centre in nm.
+    """
 
     name: str
     dtype: str
@@ -38,6 +43,9 @@ class Band(NamedTuple):
     unit: str | None
     colorinterp: str
     description: str | None
+    irepband: str | None = None
+    isubcat: str | None = None
+    wavelength: float | None = None
 
 
 class Level(NamedTuple):
@@ -182,6 +190,7 @@ def _dtype(name: str) -> np.dtype:
 
 def _bands(dataset: DatasetReader) -> tuple[Band, ...]:
     names = [text or f"b{i}" for i, text in enumerate(dataset.descriptions, start=1)]
+    is_nitf, wavelengths = dataset.driver == "NITF", _wavelengths(dataset)
     bands = []
     for i, name in enumerate(unique_names(names)):
         flags = set(dataset.mask_flag_enums[i])
@@ -198,9 +207,47 @@ def _bands(dataset: DatasetReader) -> tuple[Band, ...]:
                 unit=dataset.units[i],
                 colorinterp=dataset.colorinterp[i].name,
                 description=dataset.descriptions[i],
+                irepband=_IREPBANDS.get(dataset.colorinterp[i].name) if is_nitf else None,
+                isubcat=dataset.tags(i + 1).get("NITF_ISUBCAT") if is_nitf else None,
+                wavelength=wavelengths.get(i),
             )
         )
     return tuple(bands)
+
+
+def _wavelengths(dataset: DatasetReader) -> dict[int, float]:
+    """Centre wavelengths in nm of the bands (from 0) that have one: of NITF's BANDSB, or GDAL's domain IMAGERY, in micrometres.
+
+    BANDSB (STDI-0002, appendix X) has them in micrometres, unit U, or as wave numbers per centimetre, unit W.
+    """
+    if dataset.driver == "NITF":
+        tags = dataset.tags()
+        given = [_number(tags.get(f"NITF_BANDSB_BAND_{i:05d}_CWAVE")) for i in range(1, dataset.count + 1)]
+        per_centimetre = tags.get("NITF_BANDSB_WAVE_LENGTH_UNIT") == "W"
+    else:
+        given = [_number(dataset.tags(i, ns="IMAGERY").get("CENTRAL_WAVELENGTH_UM")) for i in range(1, dataset.count + 1)]
+        per_centimetre = False
+    return {i: 1e7 / value if per_centimetre else 1e3 * value for i, value in enumerate(given) if value > 0}
+
+
+def _number(text: str | None) -> float:
+    """A positive, finite number; 0 where the text holds none."""
+    try:
+        value = float(text or 0)
+    except ValueError:
+        return 0.0
+    return value if np.isfinite(value) else 0.0
+
+
+def _photometric(dataset: DatasetReader) -> str | None:
+    """How a TIFF's samples are meant, in lower case, as far as GDAL tells: it names the first bands after it."""
+    if dataset.photometric is not None:
+        return str(dataset.photometric.name)
+    if dataset.driver not in ("GTiff", "COG"):
+        return None
+    if dataset.colorinterp[0] is ColorInterp.palette:
+        return "palette"
+    return "rgb" if dataset.colorinterp[:3] == (ColorInterp.red, ColorInterp.green, ColorInterp.blue) else None
 
 
 def _mask_kind(flags: set[MaskFlags]) -> str:
@@ -223,6 +270,9 @@ def _attrs(dataset: DatasetReader) -> tuple[tuple[str, Any], ...]:
     tags = {key: value for key, value in dataset.tags().items() if isinstance(value, str)}
     if tags:
         attrs["tags"] = tuple(sorted(tags.items()))
+    photometric = _photometric(dataset)
+    if photometric is not None:
+        attrs["photometric"] = photometric
     for i, interpretation in enumerate(dataset.colorinterp, start=1):
         if interpretation is ColorInterp.palette:
             attrs["colormap"] = tuple(sorted(dataset.colormap(i).items()))

@@ -75,6 +75,14 @@ class RasterioSource(TiledSource):
             "colorinterp": tuple(band.colorinterp for band in chosen),
             "descriptions": tuple(band.description for band in chosen),
         }
+        told = {
+            "irepbands": tuple(band.irepband for band in chosen),
+            "isubcats": tuple(band.isubcat for band in chosen),
+            "wavelengths": tuple(band.wavelength for band in chosen),
+        }
+        attrs |= {name: values for name, values in told.items() if any(values)}
+        if self.bands != tuple(range(1, len(self.header.bands) + 1)):
+            attrs.pop("photometric", None)  # it speaks of the file's first bands
         return Meta(
             grid=self.header.grid if self.level is None else self.header.grid.resized(level.shape),
             bands=unique_names([band.name for band in chosen]),

@@ -14,6 +14,11 @@ from .common import unique_names
 
 __all__ = ["select"]
 
+# Attributes with one value per band.
+_PER_BAND = (
+    "scales", "offsets", "units", "colorinterp", "descriptions", "nodatavals", "irepbands", "isubcats", "wavelengths",
+)  # fmt: skip
+
 
 @operation("select")
 @dataclass(frozen=True, eq=False)
@@ -35,7 +40,7 @@ class Select(Node):
         names = _own_names(self.source, self.bands) if self.names is None else self.names
         if len(names) != len(self.bands) or len(set(names)) != len(names) or not all(names):
             raise ArgumentError(f"{len(self.bands)} bands need as many different names; got {names}")
-        return meta.having(bands=names)
+        return meta.having(bands=names, attrs=meta.attrs if self._all_in_order else self._picked_attrs())
 
     def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
         (block,) = blocks
@@ -68,6 +73,16 @@ class Select(Node):
 
     def select(self, bands: tuple[int, ...]) -> Node | None:
         return renamed(self.source, tuple(self.bands[band] for band in bands), tuple(self.meta.bands[band] for band in bands))
+
+    def _picked_attrs(self) -> dict[str, Any]:
+        """The attributes of the bands kept, without the one that speaks of the first bands."""
+        meta = self.source.meta
+        attrs = {name: value for name, value in meta.attrs.items() if name != "photometric"}
+        for name in _PER_BAND:
+            values = attrs.get(name)
+            if isinstance(values, (tuple, list)) and len(values) == len(meta.bands):
+                attrs[name] = tuple(values[band] for band in self.bands)
+        return attrs
 
     @property
     def _all_in_order(self) -> bool:
