@@ -16,13 +16,13 @@ from .graph.grid import short_crs
 from .graph.node import Meta, Node
 from .io.numpy_sink import to_numpy
 from .ops.arithmetic import apply_ufunc
+from .ops.display import shown_bands
 from .ops.scale import scale
 from .ops.select import select
 from .ops.stretch import stretch
 
 _DRAWING = 120  # pixels along the longer side
 _MOST_LINES = 24
-_COLOURS = ("red", "green", "blue")
 
 _STYLE = (
     ".weft{font:13px/1.5 system-ui,sans-serif;display:flex;gap:1.5em;align-items:flex-start;flex-wrap:wrap;color:inherit}"
@@ -125,8 +125,7 @@ def preview(node: Node, size: int) -> Image.Image:
     meta = node.meta
     factor = size / max(meta.grid.shape)
     small = scale(node, factor) if factor < 1 else node
-    names = _COLOURS if set(_COLOURS) <= set(meta.bands) else meta.bands[: 3 if len(meta.bands) >= 3 else 1]
-    small = select(small, names)
+    small = select(small, shown_bands(meta))
     if meta.dtype.kind == "c":
         small = apply_ufunc("absolute", small)
     pixels = to_numpy(small if meta.dtype == np.uint8 else stretch(small), masked=True)

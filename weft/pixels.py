@@ -11,6 +11,8 @@ from .graph.node import HasNode
 from .holder import NodeHolder
 from .ops.astype import astype
 from .ops.clip import clip
+from .ops.color_space import color_space
+from .ops.display import display
 from .ops.dra import dra
 from .ops.fillna import fillna
 from .ops.lut import lut
@@ -251,6 +253,67 @@ class Pixels(NodeHolder):
             mode=mode,
             approximate=approximate,
         )
+
+    def display(
+        self,
+        *,
+        bands: Any = None,
+        mode: Literal["dra", "minmax"] = "dra",
+        dtype: npt.DTypeLike = "uint8",
+        approximate: bool = True,
+    ) -> Self:
+        """What a screen shows of the image: three bands for red, green and blue, or one for grey.
+
+        8-bit grey, RGB and palettes stay as they are; all else goes through ``dra``.
+
+        Parameters
+        ----------
+        bands : names or 0-based positions of one or three bands, optional
+            Left out: those named red, green and blue; else those that the file's metadata say (NITF IREPBAND, photometric
+            interpretation, colour interpretation, wavelengths, ISUBCAT); else the first three; of less than three, the first.
+        mode : "dra", or "minmax" to show the whole range that occurs
+        dtype : an integer type of at most 32 bits (0 to its maximum), or float32, float64 (0 to 1)
+        approximate : bool
+            As in ``dra``.
+
+        Returns
+        -------
+        Raster of ``dtype``; invalid pixels stay invalid.
+
+        Raises
+        ------
+        BandError
+            A band is not there, or other than one or three are wanted.
+        ArgumentError
+            The mode is unknown.
+        DtypeError
+            The pixels are complex, or ``dtype`` is not one of those above.
+        """
+        return display(self, bands=bands, mode=mode, dtype=dtype, approximate=approximate)
+
+    def color_space(self, source: str, destination: str) -> Self:
+        """Convert three bands between colour spaces.
+
+        Parameters
+        ----------
+        source, destination : "srgb", "linear_srgb", "prophoto_rgb", "adobe_rgb", "ciexyz", "cielab" or "ycrcb"
+            Values of RGB are 0 to 1, others as ``weft.ops.color_space_transform`` says.
+
+        Returns
+        -------
+        Raster of the same float dtype whose bands are named after the destination: red, green, blue; X, Y, Z; L, a, b;
+        Y, Cr, Cb. A pixel is valid where it is in all three bands. Nothing is clipped.
+
+        Raises
+        ------
+        BandError
+            The raster does not have exactly three bands.
+        DtypeError
+            The pixels are not floats; divide integers by their maximum first.
+        ArgumentError
+            An unknown colour space.
+        """
+        return color_space(self, source, destination)
 
     def stretch(
         self,
