@@ -14,6 +14,7 @@ from .ops.pad import pad
 from .ops.resize import resize
 from .ops.scale import scale
 from .ops.select import select
+from .ops.sips_reduce import sips_reduce
 from .ops.warp import warp
 
 Resampling = Literal["nearest", "bilinear", "cubic", "lanczos", "average", "mode", "min", "max", "median"]
@@ -264,6 +265,30 @@ class Geometry(NodeHolder):
             The pixels are complex and the method is one that compares them.
         """
         return halve(self, method)
+
+    def sips_reduce(self, levels: int = 1, *, bit_depth: int | None = None) -> Self:
+        """Halve the number of pixels by the SIPS method for reduced resolution data sets, ``levels`` times.
+
+        Parameters
+        ----------
+        levels : int
+            0 is the raster itself.
+        bit_depth : int, optional
+            Significant bits of a pixel, to which the steps of the method are clipped; floats are rounded then too. Left out,
+            integers are clipped to what their dtype holds and floats neither rounded nor clipped.
+
+        Returns
+        -------
+        Raster of the same bands and dtype; per level (n + 1) // 2 pixels along an axis of n, exactly twice as large on the ground.
+
+        Raises
+        ------
+        ArgumentError
+            ``levels`` is no whole number from 0 on, or the dtype has no room for ``bit_depth``.
+        DtypeError
+            The pixels are bool, complex, or integers of 64 bits.
+        """
+        return sips_reduce(self, levels, bit_depth=bit_depth)
 
     def overview(self, level: int) -> Self:
         """One of the reduced images that the file itself holds, on its own, coarser grid.

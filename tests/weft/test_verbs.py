@@ -36,6 +36,7 @@ CASES = {
     "resize": [call((20, 30)), call((20, 30), resampling="cubic", antialias=False)],
     "halve": [call(), call("lanczos")],
     "overview": [call(0)],
+    "sips_reduce": [call(), call(3, bit_depth=11)],
     "astype": [call("float32"), call("uint8", casting="wrap")],
     "rescale": [call((0, 200)), call((0, 200), (0, 255), "uint8")],
     "clip": [call(10, 20), call(hi=30)],
