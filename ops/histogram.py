@@ -106,9 +106,9 @@ class Histogram(Reduction):
 
     @property
     def bin_count(self) -> int:
-        if self.is_aligned:
-            return MOST_BINS
-        return self.bins or (DEFAULT_BINS if self._values is None else len(self._values))
+        if self.bins is not None or self.is_aligned:
+            return self.bins or MOST_BINS
+        return DEFAULT_BINS if self._values is None else len(self._values)
 
     @property
     def _given(self) -> bool:
