@@ -68,9 +68,7 @@ class Pass:
         return f"level {self.first}" if last == self.first else f"levels {self.first} to {last}"
 
 
-def passes(
-    levels: Sequence[Node], chunks_of: Callable[[int, Node], Any], mode: Mode, memory_limit: int | None
-) -> list[Pass]:
+def passes(levels: Sequence[Node], chunks_of: Callable[[int, Node], Any], mode: Mode, memory_limit: int | None) -> list[Pass]:
     """The passes that compute all of ``levels``, finest first.
 
     Parameters

@@ -100,11 +100,12 @@ def pyramid_group(levels: Sequence[Node], stores: Sequence[dict[str, Any]], layo
     """Everything of the store but its pixels, by key, the root's metadata last."""
     contents = {f"{number}/{key}": value for number, store in enumerate(stores) for key, value in store.items()}
     store = MemoryStore(contents)
-    zarr.create_group(store, zarr_format=layout.zarr_format, attributes=multiscales([level.meta.grid for level in levels], method))
+    zarr.create_group(
+        store, zarr_format=layout.zarr_format, attributes=multiscales([level.meta.grid for level in levels], method)
+    )
     return consolidated(store, layout.zarr_format)
 
 
 def _layout(level: Node, chunks: Any, shards: Any, compressor: Any, zarr_format: int) -> Layout:
     rows, cols = choose_chunks(level.meta)
     return checked_layout(level.meta, chunks, shards, compressor, zarr_format, (rows[0], cols[0]))
-

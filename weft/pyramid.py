@@ -47,7 +47,9 @@ class Pyramid(Sequence["Raster"]):
         first = self._levels[0]
         for finer, level in zip(self._levels, self._levels[1:], strict=False):
             if level.bands != first.bands or level.dtype != first.dtype:
-                raise ArgumentError(f"levels of a pyramid are alike: {level.bands}, {level.dtype}; {first.bands}, {first.dtype}")
+                raise ArgumentError(
+                    f"levels of a pyramid are alike: {level.bands}, {level.dtype}; {first.bands}, {first.dtype}"
+                )
             if any(n > m for n, m in zip(level.shape[1:], finer.shape[1:], strict=True)):
                 raise ArgumentError(f"a level of {level.shape[1:]} pixels comes after one of {finer.shape[1:]}; finest first")
 
@@ -78,7 +80,7 @@ class Pyramid(Sequence["Raster"]):
     @overload
     def __getitem__(self, key: slice) -> Pyramid: ...
     def __getitem__(self, key: int | slice) -> Raster | Pyramid:
-        return type(self)(self._levels[key], self.method) if isinstance(key, slice) else self._levels[key]
+        return Pyramid(self._levels[key], self.method) if isinstance(key, slice) else self._levels[key]
 
     def __len__(self) -> int:
         return len(self._levels)
@@ -138,11 +140,14 @@ class Pyramid(Sequence["Raster"]):
         -------
         band name -> BandStatistics
         """
-        if level is None:
-            stored = [self._levels.index(level) for level in self._stored()]
-            enough = [k for k in stored if self._levels[k].shape[1] * self._levels[k].shape[2] >= max_pixels]
-            level = enough[-1] if enough else stored[0]
-        return self.level(level).statistics(approximate=False, optimize=optimize)
+        chosen = self.level_for_statistics(max_pixels) if level is None else level
+        return self.level(chosen).statistics(approximate=False, optimize=optimize)
+
+    def level_for_statistics(self, max_pixels: int = MIN_PIXELS) -> int:
+        """The coarsest level with at least ``max_pixels`` pixels that is not computed from a finer one; 0 where none has."""
+        stored = {level.token for level in self._stored()}
+        sizes = ((k, level.shape[1] * level.shape[2]) for k, level in enumerate(self._levels) if level.token in stored)
+        return max((k for k, pixels in sizes if pixels >= max_pixels), default=0)
 
     def to_numpy(
         self, *, optimize: Mode = "default", memory_limit: int | None = None, progress: Progress | None = None
@@ -172,7 +177,7 @@ class Pyramid(Sequence["Raster"]):
                 pixels, transform=grid.transform, crs=grid.crs, bands=level.bands, nodata=level.nodata, valid=valid
             )
             kept.append(level.with_node(node))
-        return type(self)(kept, self.method)
+        return Pyramid(kept, self.method)
 
     def to_zarr(
         self,
