@@ -20,10 +20,12 @@ band, with the whole image's histogram. Nothing is sampled at random: the same i
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any, get_args
 
 import numpy as np
@@ -177,7 +179,7 @@ class DisplayChainFactory:
                 raise BandError(
                     f"stats of {len(parameters)} bands do not fit {len(meta.bands)} bands, {len(shown)} of them shown"
                 )
-            span = FixedRange(tuple(_range(found, range_adjustment) for found in parameters), few.meta.bands)
+            span = FixedRange(tuple(found.range_of(range_adjustment) for found in parameters), few.meta.bands)
         return ProcessingChain((RangeStep(span, dtype),), len(shown), dtype, picked)
 
 
@@ -247,7 +249,11 @@ def _parameters(stats: Any, shares: Mapping[str, float]) -> list[DRAParameters]:
         return [_counted(counts, edges, shares) for counts, edges in zip(stats.counts, stats.edges, strict=True)]
     bands = getattr(stats, "bands", None)
     if bands is not None and all(hasattr(band, "histogram") and hasattr(band, "bin_edges") for band in bands):
-        return [_counted(band.histogram, band.bin_edges, shares) for band in bands]
+        found = [_counted(band.histogram, band.bin_edges, shares) for band in bands]
+        return [
+            _between(known, getattr(band, "min", None), getattr(band, "max", None))
+            for known, band in zip(found, bands, strict=True)
+        ]
     given = (stats,) if isinstance(stats, DRAParameters) else stats
     if isinstance(given, Sequence) and all(isinstance(item, DRAParameters) for item in given):
         return list(given)
@@ -260,13 +266,15 @@ def _parameters(stats: Any, shares: Mapping[str, float]) -> list[DRAParameters]:
 def _counted(counts: Any, edges: Any, shares: Mapping[str, float]) -> DRAParameters:
     if counts is None or edges is None:
         raise ArgumentError("a display chain needs statistics with a histogram; these have none")
+    if not np.any(counts):
+        return DRAParameters(math.nan, math.nan, math.nan, math.nan)
     return DRAParameters.from_counts(counts, float(edges[0]), float(edges[-1]), **shares)
 
 
-def _range(found: DRAParameters, mode: DRAMode) -> tuple[float, float]:
-    if mode == "dra":
-        return float(found.suggested_min_value), float(found.suggested_max_value)
-    return float(found.actual_min_value), float(found.actual_max_value)
+def _between(found: DRAParameters, low: Any, high: Any) -> DRAParameters:
+    """The same with the minimum and maximum of the pixels, where these are known too."""
+    known = all(isinstance(value, Real) and math.isfinite(value) for value in (low, high))
+    return found.between(float(low), float(high)) if known and not math.isnan(found.actual_min_value) else found
 
 
 @verb

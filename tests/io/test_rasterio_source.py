@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import struct
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +26,8 @@ from weft.graph.jsonio import from_json, to_json
 from weft.io.gdal import BLOCK_CACHE_BYTES, close_handles
 from weft.io.numpy_sink import to_numpy
 from weft.io.registry import open_source
+from weft.ops.display import DisplayChainFactory, display
+from weft.ops.dra import dra
 from weft.ops.overview import overview
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -209,6 +212,73 @@ def test_descriptions_name_bands_and_stay_unique(tmp_path):
     with rasterio.open(path, "w", driver="GTiff", width=4, height=4, count=4, dtype="uint8") as target:
         target.descriptions = ("red", None, "red", "nir")
     assert open_source(path).meta.bands == ("red", "b2", "red_2", "nir")
+
+
+def bandsb(waves, unit):
+    """A BANDSB extension (STDI-0002, appendix X) that tells centre wavelengths and nothing else."""
+    spacing = b"0001.00M" * 4
+    head = b"%05d" % len(waves) + b"REFLECTANCE".ljust(24) + b"F" + struct.pack(">ff", 1, 0) + spacing + b" " * 48
+    return head + struct.pack(">I", 1 << 24) + unit + b"".join(b"%-7s" % wave for wave in waves)
+
+
+@pytest.mark.parametrize(
+    ("waves", "unit"),
+    [((b"0.84000", b"0.47000", b"0.66500", b"0.53000"), b"U"), ((b"11904.8", b"21276.6", b"15037.6", b"18867.9"), b"W")],
+)
+def test_wavelengths_of_a_nitf(tmp_path, read, waves, unit):
+    path, data = tmp_path / "four.ntf", np.arange(256, dtype=np.uint16).reshape(4, 8, 8)
+    extension = f"HEX/BANDSB={bandsb(waves, unit).hex()}"
+    with rasterio.open(path, "w", driver="NITF", width=8, height=8, count=4, dtype="uint16", IREP="MULTI", TRE=extension) as f:
+        f.write(data)
+    node = open_source(path)
+    assert node.meta.attrs["wavelengths"] == pytest.approx((840, 470, 665, 530), rel=1e-5)
+    assert open_source(path, bands=[3, 0]).meta.attrs["wavelengths"] == pytest.approx((530, 840), rel=1e-5)
+    assert DisplayChainFactory.build(node).input_bands == (2, 3, 1)
+    shown = display(node)
+    np.testing.assert_array_equal(read(shown).data, read(dra(node.select((2, 3, 1)))).data)
+
+
+def test_wavelengths_of_other_formats(tmp_path):
+    path = tmp_path / "two.tif"
+    with rasterio.open(path, "w", driver="GTiff", width=8, height=8, count=2, dtype="uint16") as file:
+        file.update_tags(2, ns="IMAGERY", CENTRAL_WAVELENGTH_UM="0.842")
+    assert open_source(path).meta.attrs["wavelengths"] == (None, 842.0)
+    assert "wavelengths" not in open_source(path, bands=0).meta.attrs
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("nitf/imaging-nitf/rgb16_11ABPP.ntf", {"irepbands": ("R", "G", "B")}),
+        ("nitf/sarpy/iq.nitf", {"irepbands": ("M", "M"), "isubcats": ("I", "Q")}),
+        ("geotiff/aiocogeo/cog.tif", {"photometric": "ycbcr"}),
+        ("geotiff/gdal/m_3607824_se_17_1_20160620_sub.tif", {"photometric": "rgb"}),
+        ("geotiff/gdal/test_color_table.tif", {"photometric": "palette"}),
+        ("geotiff/rasterio/RGBA.uint16.tif", {}),
+    ],
+)
+def test_what_real_files_tell_of_their_colours(shared_data, name, told):
+    attrs = open_source(shared_data / name).meta.attrs
+    assert {key: attrs[key] for key in ("photometric", "irepbands", "isubcats", "wavelengths") if key in attrs} == told
+
+
+@pytest.mark.parametrize(
+    ("name", "bands"),
+    [
+        ("geotiff/aiocogeo/cog.tif", [0, 1, 2]),  # YCbCr, decoded by GDAL
+        ("geotiff/gdal/m_3607824_se_17_1_20160620_sub.tif", [0, 1, 2]),  # red, green, blue, infrared
+        ("geotiff/image-tiff/usda_naip_256_webp_z3.tif", [0, 1, 2]),  # with alpha
+        ("nitf/imaging-nitf/i_3301h.ntf", [0, 1, 2]),
+        ("nitf/osml-imagery-io/nitf21-8x8-1band-8bit-nc.ntf", [0]),
+    ],
+)
+def test_real_files_of_8_bits_are_shown_as_they_are(shared_data, read, name, bands):
+    node = open_source(shared_data / name)
+    np.testing.assert_array_equal(read(display(node)).data, read(node).data[bands])
+
+
+def test_real_files_are_shown_in_their_colours(shared_data):
+    assert DisplayChainFactory.build(open_source(shared_data / "geotiff/rasterio/RGBA.uint16.tif")).input_bands == (2, 1, 0)
 
 
 def test_points_instead_of_a_transform(shared_data):
