@@ -32,14 +32,16 @@ class Figures:
 
 
 def measure(question: str, contender: str, scene: Path) -> Figures:
-    """Run a contender in a fresh Python process.
+    """Run a contender in a fresh Python process, of another interpreter if the question's ``PYTHON`` has one for it.
 
     Raises
     ------
     RuntimeError
         It failed; the message holds the end of its output.
     """
-    command = [sys.executable, "-m", "benchmarks.measure", question, contender, str(scene)]
+    elsewhere = getattr(import_module(f"benchmarks.{question}"), "PYTHON", {})
+    python = elsewhere[contender]() if contender in elsewhere else sys.executable
+    command = [python, "-m", "benchmarks.measure", question, contender, str(scene)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
     if done.returncode:
         raise RuntimeError(f"{question} {contender} failed:\n{done.stderr[-2000:]}")
