@@ -395,7 +395,7 @@ class Outputs(NodeHolder):
 
         Returns
         -------
-        PIL image, RGBA: bands red, green, blue if there are such, else the first three, else the first in grey
+        PIL image, RGBA: the bands that ``display`` shows
         """
         return preview(self.node, size)
 

@@ -17,6 +17,7 @@ from weft.graph.sweep import Program, evaluate
 from weft.ops.display import DisplayChainFactory, display
 from weft.ops.dra import DRAParameters, dra
 from weft.ops.histogram import histogram, histogram_of
+from weft.ops.image_statistics import compute_image_statistics
 from weft.ops.select import select
 
 from .helpers import Pixels, array_source, computed
@@ -265,6 +266,16 @@ def test_given_minimum_and_maximum_are_those_of_floats(mode: Any) -> None:
     found, values = counted(image), pixels(1, "f4")
     stats = Statistics([Band(found.counts[0], found.edges[0], float(values.min()), float(values.max()))])
     np.testing.assert_array_equal(build(image, stats, mode)(values), computed(display(image, mode=mode))[0])
+
+
+@pytest.mark.parametrize("mode", ["dra", "minmax"])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "f4"])
+def test_image_statistics_are_those_counted(dtype: str, mode: Any) -> None:
+    image = source(4, dtype, irepbands=("", "B", "G", "R"))
+    stats = compute_image_statistics(image, approximate=False)
+    np.testing.assert_array_equal(
+        build(image, stats, mode)(pixels(4, dtype)[[3, 2, 1]]), computed(display(image, mode=mode))[0]
+    )
 
 
 def test_given_statistics_of_nothing_are_the_middle() -> None:

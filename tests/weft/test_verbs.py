@@ -47,6 +47,7 @@ CASES = {
         call(),
         call(dtype="uint16", min_percentage=0.1, max_percentage=0.8, a=0.1, b=0.3, mode="minmax", approximate=False),
     ],
+    "display": [call(), call(bands=["red", 2, 0], mode="minmax", dtype="uint16", approximate=False)],
     "stretch": [call(), call((1, 99), dtype="float32", per_band=False, approximate=False)],
 }
 
@@ -59,6 +60,11 @@ def test_methods_and_functions_are_one(raster, name, case):
     assert isinstance(by_method, weft.Raster)
     assert isinstance(by_function, weft.Raster)
     assert by_method.token == by_function.token
+
+
+def test_colours_are_three_bands_of_floats(raster):
+    image = raster.rescale((0, 255))
+    assert image.color_space("srgb", "cielab").token == ops.color_space(image, "srgb", "cielab").token
 
 
 def test_verbs_that_take_rasters(raster):
