@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from dask._task_spec import Task, TaskRef
@@ -49,7 +50,7 @@ class Layer:
 def programs(plan: Plan, layers: Sequence[Layer]) -> list[Program]:
     """What the tasks of each layer evaluate: the first one that of ``plan``, the others from what is handed on."""
     found = [plan.program]
-    for before, layer in zip(layers, layers[1:], strict=False):
+    for before, layer in pairwise(layers):
         assert before.keeps is not None
         found.append(Program(layer.node, frozenset({before.keeps.token})))
     return found

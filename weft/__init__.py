@@ -23,6 +23,7 @@ from .progress import progress
 from .pyramid import Pyramid
 from .raster import Raster
 from .reading import concat, from_array, from_json, from_xarray, open
+from .toolkit import PyramidBuilder, TiledImagePyramid, iter_blocks
 
 __version__ = version("weft")
 
@@ -37,10 +38,12 @@ __all__ = [
     "MemoryLimitError",
     "PlanError",
     "Pyramid",
+    "PyramidBuilder",
     "Raster",
     "Region",
     "SinkError",
     "SourceError",
+    "TiledImagePyramid",
     "WeftAccessor",
     "WeftError",
     "__version__",
@@ -48,6 +51,7 @@ __all__ = [
     "from_array",
     "from_json",
     "from_xarray",
+    "iter_blocks",
     "open",
     "progress",
 ]

@@ -1,4 +1,4 @@
-"""The command line: ``weft info``, ``explain``, ``convert``, ``demo``.
+"""The command line: ``weft info``, ``explain``, ``convert``, ``pyramid``, ``demo``.
 
 Results go to stdout, progress and errors to stderr. An error is one line and exit code 2; ``--debug`` shows the traceback.
 """
@@ -22,10 +22,12 @@ from rich.table import Table
 
 from . import Raster, __version__, from_json
 from . import open as open_raster
+from .compiling import telling_of_compilation
 from .demo import run_demo
 from .geometry import Resampling
 from .graph.errors import ArgumentError, SourceError, WeftError
 from .html import facts
+from .ops.pyramid import METHODS
 from .progress import progress, quiet
 
 app = typer.Typer(
@@ -152,6 +154,7 @@ def convert(
     target: Annotated[str, typer.Argument(metavar="DST", help="What to write: .zarr, or .png (shrunk to 2048 pixels a side).")],
     chain: Chain,
     chunks: Chunks = None,
+    pyramid: Annotated[str | None, typer.Option(metavar="METHOD", help="Write reduced levels too, such as: average.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DST.")] = False,
     quiet_: Quiet = False,
     debug: Debug = False,
@@ -162,12 +165,43 @@ def convert(
         raise ArgumentError(f"the target {target} ends neither in .zarr nor in .png")
     if suffix == ".png" and chunks:
         raise ArgumentError("--chunks says how a zarr store is cut; a PNG has no chunks")
+    if suffix == ".png" and pyramid:
+        raise ArgumentError("--pyramid is for a zarr store; a PNG has one level")
     raster = chain.applied_to(open_raster(source))
     shown = quiet if quiet_ else progress
-    if suffix == ".zarr":
-        raster.to_zarr(target, chunks=_chunk_shape(chunks), overwrite=overwrite, progress=shown)
-    else:
-        raster.to_png(target, overwrite=overwrite, progress=shown)
+    with telling_of_compilation(_to_stderr(quiet_)):
+        if suffix == ".zarr":
+            raster.to_zarr(target, chunks=_chunk_shape(chunks), pyramid=pyramid, overwrite=overwrite, progress=shown)
+        else:
+            raster.to_png(target, overwrite=overwrite, progress=shown)
+    print(target)
+
+
+@app.command("pyramid")
+@with_chain
+def build_pyramid(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="File, URL or store to open.")],
+    target: Annotated[str, typer.Argument(metavar="DST", help="Zarr store to write: a group 0, 1, 2, ... per level.")],
+    chain: Chain,
+    method: Annotated[str, typer.Option(help=f"How a level is made of the one before: {', '.join(METHODS)}.")] = "average",
+    min_size: Annotated[int, typer.Option(help="The first level with fewer rows or columns is the last one.")] = 256,
+    native: Annotated[bool, typer.Option("--native", help="Take the file's own overviews where it has them.")] = False,
+    reduced_only: Annotated[bool, typer.Option("--reduced-only", help="Do not write the image itself, level 0.")] = False,
+    chunks: Chunks = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DST.")] = False,
+    quiet_: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write an image at 1/2, 1/4, 1/8, ... of its resolution, all levels in one pass."""
+    levels = chain.applied_to(open_raster(source)).pyramid(method, min_size, use_native_levels=native)
+    if reduced_only and len(levels) == 1:
+        raise ArgumentError(f"{source} is smaller than --min-size {min_size}, so it has no reduced levels")
+    if not quiet_:
+        print(levels)
+    with telling_of_compilation(_to_stderr(quiet_)):
+        written = levels[1:] if reduced_only else levels
+        shown = quiet if quiet_ else progress
+        written.to_zarr(target, chunks=_chunk_shape(chunks), overwrite=overwrite, progress=shown)
     print(target)
 
 
@@ -194,6 +228,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         code = 2
     sys.exit(code)
+
+
+def _to_stderr(silent: bool) -> Callable[[str], None]:
+    return lambda text: None if silent else print(text, file=sys.stderr)
 
 
 def _one_line(error: Exception) -> str:

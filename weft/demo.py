@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from .compiling import telling_of_compilation
 from .graph.run import Progress
 from .raster import Raster
 from .reading import open
@@ -41,7 +42,8 @@ def run_demo(scene: str | None, size: int, out: Path, say: Callable[[str], objec
     say(str(result.explain()))
     store, picture = out / "demo.zarr", out / "demo.png"
     computing = time.perf_counter()
-    result.to_zarr(store, overwrite=True, progress=progress)
+    with telling_of_compilation(say):
+        result.to_zarr(store, overwrite=True, progress=progress)
     say(f"computed in {time.perf_counter() - computing:.1f} s")
     shown = open(store)
     shown.select(shown.bands[: 3 if len(shown.bands) >= 3 else 1]).to_png(picture, max_size=_PREVIEW, overwrite=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Pyramid(Sequence["Raster"]):
-    """Levels of one image, level 0 the finest, each half as large as the one before. Lazy: nothing is read until pixels are wanted.
+    """Levels of one image, level 0 the finest, each half as large as the one before. Nothing is read until pixels are wanted.
 
     Made by ``Raster.pyramid``. ``pyramid[k]`` and ``pyramid.level(k)`` are Rasters, ``pyramid[1:]`` is a Pyramid without its
     base, ``len(pyramid)`` the number of levels.
@@ -45,7 +46,7 @@ class Pyramid(Sequence["Raster"]):
         if not self._levels:
             raise ArgumentError("a pyramid has at least one level")
         first = self._levels[0]
-        for finer, level in zip(self._levels, self._levels[1:], strict=False):
+        for finer, level in pairwise(self._levels):
             if level.bands != first.bands or level.dtype != first.dtype:
                 raise ArgumentError(
                     f"levels of a pyramid are alike: {level.bands}, {level.dtype}; {first.bands}, {first.dtype}"

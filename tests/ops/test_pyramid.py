@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,7 +54,7 @@ def test_the_function_gives_what_it_is_given():
 def test_a_level_is_the_one_before_halved(method):
     base = array_source(image(37, 50))
     levels = pyramid_levels(base, method, 8)
-    for finer, level in zip(levels, levels[1:], strict=False):
+    for finer, level in pairwise(levels):
         assert level.token == halved(finer, method).token
 
 

@@ -192,3 +192,31 @@ def test_demo(run, tmp_path):
         assert np.asarray(picture)[..., :3].std() > 20
     again = run("demo", "--scene", tmp_path / "scene-256.tif", "--out", tmp_path, "--quiet")
     assert again == (0, "", "")
+
+
+def test_pyramid(run, scene, tmp_path):
+    store = tmp_path / "p.zarr"
+    code, out, err = run("pyramid", scene, store, "--method", "sips", "--min-size", "100", "--bands", "red,nir")
+    assert code == 0
+    assert "sips, 3 levels" in out
+    assert out.splitlines()[-1] == str(store)
+    assert "writing levels 0 to 2" in err
+    expected = weft.open(scene, bands=["red", "nir"]).pyramid("sips", 100)
+    for k, level in enumerate(expected):
+        np.testing.assert_array_equal(weft.open(store / str(k)).to_numpy(), level.to_numpy())
+
+
+def test_pyramid_without_the_image_itself(run, scene, tmp_path):
+    store = tmp_path / "p.zarr"
+    assert run("pyramid", scene, store, "--min-size", "100", "--reduced-only", "-q") == (0, f"{store}\n", "")
+    assert weft.open(store).shape == (4, 128, 128)
+    code, _, err = run("pyramid", scene, tmp_path / "q.zarr", "--min-size", "1000", "--reduced-only")
+    assert (code, "no reduced levels" in err) == (2, True)
+
+
+def test_convert_with_reduced_levels(run, scene, tmp_path):
+    store = tmp_path / "p.zarr"
+    assert run("convert", scene, store, "--pyramid", "average", "-q")[0] == 0
+    np.testing.assert_array_equal(weft.open(store / "1").to_numpy(), weft.open(scene).halve("average").to_numpy())
+    code, _, err = run("convert", scene, tmp_path / "a.png", "--pyramid", "average")
+    assert (code, "one level" in err) == (2, True)
