@@ -33,8 +33,8 @@ from ..graph.errors import ArgumentError, DtypeError
 from ..graph.grid import Grid, Region
 from ..graph.node import Meta, Node, operation, verb
 from .common import filled
-from .halve_loops import AVERAGE, MAX, MEDIAN, MIN, MODE, separable, two_by_two
-from .sampling import _avoid_nodata
+from .halve_loops import AVERAGE, MAX, MEDIAN, MIN, MODE, separable, two_by_two, two_by_two_valid
+from .sampling import _avoid_nodata, _fill
 from .select import picked_bands
 
 __all__ = ["halve"]
@@ -61,6 +61,8 @@ _KERNELS = {  # one side, from the centre out
     "lanczos": _lanczos(),
 }
 _PICKED = ("nearest", "min", "max", "mode")  # the result is one of the pixels
+
+_NO_MASK = np.ones((1, 1, 1), bool)
 
 METHODS = ("nearest", *_BOXES, *_KERNELS)
 
@@ -95,33 +97,40 @@ class Halve(Node):
 
     def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
         (block,) = blocks
-        meta, fill = self.meta, self.meta.fill
+        meta = self.meta
         if self.method == "nearest":
-            valid = None if block.valid is None else block.valid[:, ::2, ::2].copy()
-            return filled(block.data[:, ::2, ::2].copy(), valid, fill)
-        planes = _planes(block.data, through_float=self.method in _KERNELS)
-        mask = block.valid
+            picked = None if block.valid is None else block.valid[:, ::2, ::2].copy()
+            return filled(block.data[:, ::2, ::2].copy(), picked, _fill(meta))
+        planes, mask = _planes(block.data, through_float=self.method in _KERNELS), block.valid
         if mask is not None and 1 < len(mask) < len(planes):
             mask = np.repeat(mask, 2, axis=0)  # one for the real, one for the imaginary plane of a band
         out = np.empty((len(planes), *region.shape), planes.dtype)
         done = np.empty((0 if mask is None else len(mask), *region.shape), bool)
-        given = (*_flat(planes), block.data.shape[1:], *_flat(np.zeros((1, 1, 1), bool) if mask is None else mask))
-        zero = planes.dtype.type(0)
         if self.method in _BOXES:
-            two_by_two(_BOXES[self.method], *given, zero, out, done)
+            self._box(planes, mask, out, done)
         else:
-            (box,) = self.need(region)
-            weights, (height, width) = _KERNELS[self.method], self.source.meta.grid.shape
-            sums = [_inside(weights, region.row0, region.row1, height), _inside(weights, region.col0, region.col1, width)]
-            lead = 2 * region.row0 - box.row0, 2 * region.col0 - box.col0
-            separable(*given, lead, weights, np.concatenate(sums), _limits(block.data.dtype), zero, out, done)
+            self._weigh(planes, mask, region, out, done)
         if len(done) == 2 * len(block.data):
             done = done[::2]
-        valid = None if mask is None or done.all() else done
-        result = filled(_from_planes(out, meta.dtype), valid, fill)
+        result = filled(_from_planes(out, meta.dtype), None if mask is None else done, _fill(meta))
         if self.method not in _PICKED:
             _avoid_nodata(result.data, result.valid, meta)
         return result
+
+    def _box(self, planes: np.ndarray, mask: np.ndarray | None, out: np.ndarray, done: np.ndarray) -> None:
+        how, given = _BOXES[self.method], (*_flat(planes), planes.shape[1:])
+        if mask is None:
+            two_by_two(how, *given, out)
+        else:
+            two_by_two_valid(how, *given, *_flat(mask), planes.dtype.type(0), out, done)
+
+    def _weigh(self, planes: np.ndarray, mask: np.ndarray | None, region: Region, out: np.ndarray, done: np.ndarray) -> None:
+        (box,) = self.need(region)
+        weights, (height, width) = _KERNELS[self.method], self.source.meta.grid.shape
+        sums = [_inside(weights, region.row0, region.row1, height), _inside(weights, region.col0, region.col1, width)]
+        given = (*_flat(planes), planes.shape[1:], *_flat(_NO_MASK if mask is None else mask))
+        lead, limits = (2 * region.row0 - box.row0, 2 * region.col0 - box.col0), _limits(self.meta.dtype)
+        separable(*given, lead, weights, np.concatenate(sums), limits, planes.dtype.type(0), out, done)
 
     def select(self, bands: tuple[int, ...]) -> Node | None:
         return Halve(picked_bands(self.source, bands), self.method)
@@ -144,7 +153,7 @@ def _flat(array: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
     size = array.itemsize
     between, inner = array.strides[:2], array.strides[2]
     if inner != size or not array.flags.aligned or any(stride < 0 or stride % size for stride in between):
-        array = np.ascontiguousarray(array)
+        array = np.array(array, order="C")
         between = array.strides[:2]
     steps = between[0] // size, between[1] // size
     last = sum((n - 1) * step for n, step in zip(array.shape, (*steps, 1), strict=True))

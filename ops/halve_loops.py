@@ -130,62 +130,67 @@ def of_valid(how, top, bottom, above, under, p, q, fill):  # type: ignore[no-unt
 
 
 @njit(nogil=True, cache=True)
-def row_of_valid(how, top, bottom, above, under, fill, line):  # type: ignore[no-untyped-def]
-    """Pairs of columns of two rows and their masks. One loop per method: of a large one the compiler makes no SIMD."""
-    count = top.size // 2
-    if how == AVERAGE:
-        for j in range(count):
-            line[j] = of_valid(AVERAGE, top, bottom, above, under, 2 * j, 2 * j + 1, fill)
-    elif how == MIN:
-        for j in range(count):
-            line[j] = of_valid(MIN, top, bottom, above, under, 2 * j, 2 * j + 1, fill)
-    elif how == MAX:
-        for j in range(count):
-            line[j] = of_valid(MAX, top, bottom, above, under, 2 * j, 2 * j + 1, fill)
-    elif how == MEDIAN:
-        for j in range(count):
-            line[j] = of_valid(MEDIAN, top, bottom, above, under, 2 * j, 2 * j + 1, fill)
-    else:
-        for j in range(count):
-            line[j] = of_valid(MODE, top, bottom, above, under, 2 * j, 2 * j + 1, fill)
+def row_of_four(how, top, bottom, line):  # type: ignore[no-untyped-def]
+    """Pairs of columns of two rows. A last column without a partner is taken twice, which changes none of the methods."""
+    pairs = top.size // 2
+    for j in range(pairs):
+        line[j] = of_four(how, top[2 * j], top[2 * j + 1], bottom[2 * j], bottom[2 * j + 1])
+    if top.size % 2:
+        line[pairs] = of_four(how, top[2 * pairs], top[2 * pairs], bottom[2 * pairs], bottom[2 * pairs])
 
 
 @njit(nogil=True, cache=True)
-def two_by_two(how, src, steps, shape, mask, mask_steps, fill, out, done):  # type: ignore[no-untyped-def]
-    """Output pixel (i, j) of rows 2i, 2i + 1 and columns 2j, 2j + 1.
+def two_by_two(how, src, steps, shape, out):  # type: ignore[no-untyped-def]
+    """Output pixel (i, j) of rows 2i, 2i + 1 and columns 2j, 2j + 1, all valid. A last row without a partner is taken twice."""
+    rows, cols = shape
+    for b in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            at, below = b * steps[0] + 2 * i * steps[1], b * steps[0] + min(2 * i + 1, rows - 1) * steps[1]
+            row_of_four(how, src[at : at + cols], src[below : below + cols], out[b, i])
 
-    A last row or column without a partner is taken twice, which changes neither any of the methods nor the valid share.
-    """
+
+@njit(nogil=True, cache=True)
+def two_by_two_valid(how, src, steps, shape, mask, mask_steps, fill, out, done):  # type: ignore[no-untyped-def]
+    """The same of the valid ones. What is taken twice for want of a partner does not change the valid share either."""
     rows, cols = shape
     pairs = cols // 2
     for b in range(out.shape[0]):
+        m = b if done.shape[0] > 1 else 0
         for i in range(out.shape[1]):
             lower = min(2 * i + 1, rows - 1)
             at, below = b * steps[0] + 2 * i * steps[1], b * steps[0] + lower * steps[1]
             top, bottom, line = src[at : at + cols], src[below : below + cols], out[b, i]
+            at, below = m * mask_steps[0] + 2 * i * mask_steps[1], m * mask_steps[0] + lower * mask_steps[1]
+            above, under, flags = mask[at : at + cols], mask[below : below + cols], done[m, i]
             clear = True
-            if done.shape[0] > 0:
-                m = b if done.shape[0] > 1 else 0
-                at, below = m * mask_steps[0] + 2 * i * mask_steps[1], m * mask_steps[0] + lower * mask_steps[1]
-                above, under, flags = mask[at : at + cols], mask[below : below + cols], done[m, i]
-                for j in range(cols):
-                    clear &= above[j] & under[j]
-                if clear:
-                    flags[:] = True
-                else:
-                    for j in range(pairs):
-                        p, q = 2 * j, 2 * j + 1
-                        flags[j] = int(above[p]) + int(above[q]) + int(under[p]) + int(under[q]) >= 2
-                    row_of_valid(how, top, bottom, above, under, fill, line)
-                    if cols % 2:
-                        p = cols - 1
-                        flags[pairs] = above[p] or under[p]
-                        line[pairs] = of_valid(how, top, bottom, above, under, p, p, fill)
+            for j in range(cols):
+                clear &= above[j] & under[j]
             if clear:
+                flags[:] = True
+                row_of_four(how, top, bottom, line)
+                continue
+            for j in range(pairs):
+                flags[j] = int(above[2 * j]) + int(above[2 * j + 1]) + int(under[2 * j]) + int(under[2 * j + 1]) >= 2
+            # One loop per method: of a single large one the compiler makes no SIMD.
+            if how == AVERAGE:
                 for j in range(pairs):
-                    line[j] = of_four(how, top[2 * j], top[2 * j + 1], bottom[2 * j], bottom[2 * j + 1])
-                if cols % 2:
-                    line[pairs] = of_four(how, top[2 * pairs], top[2 * pairs], bottom[2 * pairs], bottom[2 * pairs])
+                    line[j] = of_valid(AVERAGE, top, bottom, above, under, 2 * j, 2 * j + 1, fill)
+            elif how == MIN:
+                for j in range(pairs):
+                    line[j] = of_valid(MIN, top, bottom, above, under, 2 * j, 2 * j + 1, fill)
+            elif how == MAX:
+                for j in range(pairs):
+                    line[j] = of_valid(MAX, top, bottom, above, under, 2 * j, 2 * j + 1, fill)
+            elif how == MEDIAN:
+                for j in range(pairs):
+                    line[j] = of_valid(MEDIAN, top, bottom, above, under, 2 * j, 2 * j + 1, fill)
+            else:
+                for j in range(pairs):
+                    line[j] = of_valid(MODE, top, bottom, above, under, 2 * j, 2 * j + 1, fill)
+            if cols % 2:
+                p = cols - 1
+                flags[pairs] = above[p] or under[p]
+                line[pairs] = of_valid(how, top, bottom, above, under, p, p, fill)
 
 
 @njit(nogil=True, cache=True)
