@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numba import njit
 
-from .sampling_loops import EDGE, is_clear, line_of
-from .weighted_loops import is_upright
+from .sampling_loops import EDGE, line_of
+from .weighted_loops import all_serve, is_upright
 
 MODE, MIN, MAX, MEDIAN = range(4)
 _FEW = 24  # values that are sorted one by one
@@ -133,8 +133,7 @@ def footprint(src, mask, where, windows, maps, out, upper, done, widths, how, co
     values = np.empty(max(1, most_x * most_y), src.dtype)
     for p in range(windows.shape[0]):
         wx, wy = widths[p, 0], widths[p, 1]
-        # A tap is a whole number of pixels from 0, so it is inside if less than one pixel beyond.
-        clear = is_clear(mask, where, windows, maps, p, max(0.5 * wx, 0.5) + EDGE - 1.0, max(0.5 * wy, 0.5) + EDGE - 1.0)
+        clear = all_serve(mask, where, windows[p], maps[p], max(0.5 * wx, 0.5) + 2 * EDGE, max(0.5 * wy, 0.5) + 2 * EDGE)
         if clear:
             done[:, windows[p, 0] - row_out : windows[p, 1] - row_out, windows[p, 2] - col_out : windows[p, 3] - col_out] = True
             if is_upright(maps[p]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..graph.node import Node, verb
 from .affine import Affine
+from .coordinates import Matrix
 from .sampling import check_resampling
 
 __all__ = ["resize"]
@@ -13,8 +14,12 @@ def resized(raster: Node, shape: tuple[int, int], resampling: str, antialias: bo
     """``raster`` in ``shape`` pixels, by the exact ratio of each axis."""
     check_resampling(resampling, raster.meta.dtype)
     grid = raster.meta.grid.resized(shape)
-    (rows, cols), (height, width) = grid.shape, raster.meta.grid.shape
-    return Affine(raster, (width / cols, 0.0, 0.0, 0.0, height / rows, 0.0), grid, resampling, bool(antialias))
+    return Affine(raster, ratio(raster.meta.grid.shape, grid.shape), grid, resampling, bool(antialias))
+
+
+def ratio(source: tuple[int, int], target: tuple[int, int]) -> Matrix:
+    """The matrix from the pixels of a shape to those of another one over the same ground."""
+    return source[1] / target[1], 0.0, 0.0, 0.0, source[0] / target[0], 0.0
 
 
 @verb

@@ -130,7 +130,8 @@ def widening(scale: np.ndarray, resampling: str, antialias: bool) -> np.ndarray:
     """How much wider than plain the kernel is at these scales, or how wide the footprint, in source pixels."""
     kind = RESAMPLINGS[resampling]
     if kind.footprint:
-        return np.maximum(scale, _LEAST_WIDTH)
+        widths: np.ndarray = np.maximum(scale, _LEAST_WIDTH)
+        return widths
     return np.where(scale > WIDEN_FROM, scale, 1.0) if antialias and kind.weighs else np.ones_like(scale)
 
 
@@ -299,12 +300,10 @@ def _from_keys(keys: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The mean of two floats of one dtype, rounded once."""
+    """The mean of two arrays of floats of one dtype."""
     with np.errstate(all="ignore"):
-        if a.dtype.itemsize < 8:
-            return ((a.astype(np.float64) + b) * 0.5).astype(a.dtype)
-        total = a + b
-        mean: np.ndarray = np.where(np.isinf(total), 0.5 * a + 0.5 * b, 0.5 * total)
+        total = a + b.astype(np.float64)
+        mean: np.ndarray = np.where(np.isinf(total), 0.5 * a + 0.5 * b, 0.5 * total).astype(a.dtype)
     return mean
 
 

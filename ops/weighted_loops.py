@@ -260,15 +260,30 @@ def is_upright(m):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def all_serve(mask, where, window, m, reach_x, reach_y):  # type: ignore[no-untyped-def]
+    """Whether all samples of the window exist and the pixels within ``reach`` of them are, as far as loaded, valid."""
+    top, left, height, width, _, _ = where
+    x_low, x_high, y_low, y_high = spanned(window, m)
+    if not (x_low + EDGE >= 0 and y_low + EDGE >= 0 and x_high + EDGE < width and y_high + EDGE < height):
+        return False
+    row0, row1 = max(0, math.ceil(y_low - 0.5 - reach_y) - top), math.floor(y_high - 0.5 + reach_y) + 1 - top
+    col0, col1 = max(0, math.ceil(x_low - 0.5 - reach_x) - left), math.floor(x_high - 0.5 + reach_x) + 1 - left
+    for b in range(mask.shape[0]):
+        for r in range(row0, min(row1, mask.shape[1])):
+            for c in range(col0, min(col1, mask.shape[2])):
+                if not mask[b, r, c]:
+                    return False
+    return True
+
+
+@njit(nogil=True, cache=True)
 def upright(src, mask, where, windows, maps, out, done, widths, kind, rounds, low, high):  # type: ignore[no-untyped-def]
     """Sample the windows whose x depends on the column alone, y on the row alone, all taps valid; True for those left over."""
     top, left, height, width, row_out, col_out = where
     rest = np.ones(windows.shape[0], np.bool_)
     for p in range(windows.shape[0]):
         reach_x, reach_y = reach_of(kind, widths[p, 0]), reach_of(kind, widths[p, 1])
-        # A tap is a whole number of pixels from 0, so it is inside if less than one pixel beyond.
-        beyond = 1.0 + 0.5 * EDGE
-        if not (is_upright(maps[p]) and is_clear(mask, where, windows, maps, p, reach_x - beyond, reach_y - beyond)):
+        if not (is_upright(maps[p]) and all_serve(mask, where, windows[p], maps[p], reach_x, reach_y)):
             continue
         rest[p] = False
         i0, j0 = windows[p, 0] - row_out, windows[p, 2] - col_out
@@ -286,21 +301,18 @@ def upright(src, mask, where, windows, maps, out, done, widths, kind, rounds, lo
             _, _, _, y, _, _ = line_of(maps[p], m + windows[p, 0] + 0.5 - maps[p, 0])
             y_first[m], y_count[m], y_sum[m] = weigh(y - 0.5, widths[p, 1], height, kind, wy[m])
         base, end = y_first.min(), (y_first + y_count).max()
-        lines, sums = np.empty((end - base, cols)), np.empty(cols)
+        x_base, x_end = x_first.min(), (x_first + x_count).max()
+        lines, sums = np.empty((end - base + 7, cols)), np.empty(cols)
+        strip = np.empty((x_end - x_base, 8))
+        x_first -= x_base
         for b in range(src.shape[0]):
-            for r in range(base, end):
-                source = src[b, r - top]
-                for n in range(cols):
-                    line, k = 0.0, np.uint64(x_first[n] - left)
-                    for q in range(np.uint64(x_count[n])):
-                        line += wx[n, q] * source[k + q]
-                    lines[r - base, n] = line
+            add_across(src[b, base - top : end - top, x_base - left : x_end - left], wx, x_first, x_count, strip, lines)
             for m in range(rows):
                 sums[:] = 0.0
                 for q in range(y_count[m]):
-                    w, line_at = wy[m, q], lines[y_first[m] - base + q]
+                    w, r = wy[m, q], y_first[m] - base + q
                     for n in range(cols):
-                        sums[n] += w * line_at[n]
+                        sums[n] += w * lines[r, n]
                 result = out[b, i0 + m, j0 : j0 + cols]
                 for n in range(cols):
                     value = sums[n] / (x_sum[n] * y_sum[m])
@@ -309,12 +321,41 @@ def upright(src, mask, where, windows, maps, out, done, widths, kind, rounds, lo
 
 
 @njit(nogil=True, cache=True)
+def add_across(src, weights, first, count, strip, lines):  # type: ignore[no-untyped-def]
+    """Weighted sums along the rows of ``src``, into ``lines``, which has room for seven rows more.
+
+    Eight rows at a time, side by side in ``strip``: each sum is one of eight that are added to at once.
+    """
+    rows, last = src.shape[0], src.shape[0] - 1
+    for r in range(0, rows, 8):
+        for e in range(8):
+            row = src[min(r + e, last)]
+            for c in range(strip.shape[0]):
+                strip[c, e] = row[c]
+        for n in range(first.size):
+            s0, s1, s2, s3, s4, s5, s6, s7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            k = np.uint64(first[n])
+            for q in range(np.uint64(count[n])):
+                w, at = weights[n, q], k + q
+                s0 += w * strip[at, 0]
+                s1 += w * strip[at, 1]
+                s2 += w * strip[at, 2]
+                s3 += w * strip[at, 3]
+                s4 += w * strip[at, 4]
+                s5 += w * strip[at, 5]
+                s6 += w * strip[at, 6]
+                s7 += w * strip[at, 7]
+            lines[r, n], lines[r + 1, n], lines[r + 2, n], lines[r + 3, n] = s0, s1, s2, s3
+            lines[r + 4, n], lines[r + 5, n], lines[r + 6, n], lines[r + 7, n] = s4, s5, s6, s7
+
+
+@njit(nogil=True, cache=True)
 def whole_means(src, mask, where, windows, maps, out, done, widths, rounds, room):  # type: ignore[no-untyped-def]
     """``upright`` for boxes that are made of whole pixels, the same number each; True for the windows left over.
 
     Sums are of the type of ``room``: integers may be added in any order, floats are in that of ``upright``.
     """
-    top, left, _, _, row_out, col_out = where
+    top, left, height, width, row_out, col_out = where
     rest = np.ones(windows.shape[0], np.bool_)
     for p in range(windows.shape[0]):
         nx, ny = round(widths[p, 0]), round(widths[p, 1])
@@ -328,12 +369,13 @@ def whole_means(src, mask, where, windows, maps, out, done, widths, rounds, room
         bent = xq != 0.0 or maps[p, 19] != 0.0
         if bent or abs(x - 0.5 * nx - x0) > 0.5 * EDGE or abs(y - 0.5 * ny - y0) > 0.5 * EDGE:
             continue
-        beyond = 1.0 + 0.5 * EDGE
-        if not is_clear(mask, where, windows, maps, p, reach_of(0, nx) - beyond, reach_of(0, ny) - beyond):
+        if not all_serve(mask, where, windows[p], maps[p], reach_of(0, nx), reach_of(0, ny)):
             continue
-        rest[p] = False
         i0, j0 = windows[p, 0] - row_out, windows[p, 2] - col_out
         rows, cols = windows[p, 1] - windows[p, 0], windows[p, 3] - windows[p, 2]
+        if x0 < 0 or y0 < 0 or x0 + cols * nx > width or y0 + rows * ny > height:
+            continue
+        rest[p] = False
         done[:, i0 : i0 + rows, j0 : j0 + cols] = True
         lines, sums = np.empty(cols * nx, room.dtype), np.empty(cols, room.dtype)
         for b in range(src.shape[0]):
@@ -342,8 +384,19 @@ def whole_means(src, mask, where, windows, maps, out, done, widths, rounds, room
                 square = src[b, first : first + ny, x0 - left : x0 - left + cols * nx]
                 if rounds:
                     add_rows_first(square, nx, lines, sums)
+                    half, shift = nx * ny // 2, 0
+                    while 1 << shift < nx * ny:
+                        shift += 1
+                    if 1 << shift == nx * ny:
+                        for n in range(cols):
+                            result[n] = (np.int32(sums[n]) + np.int32(half)) >> np.int32(shift)
+                    else:
+                        for n in range(cols):
+                            result[n] = np.int32(math.floor(sums[n] / (nx * ny) + 0.5))
+                elif nx == 2 and ny == 2:
                     for n in range(cols):
-                        result[n] = np.int32(math.floor(sums[n] / (nx * ny) + 0.5))
+                        upper = (0.0 + square[0, 2 * n]) + square[0, 2 * n + 1]
+                        result[n] = (upper + ((0.0 + square[1, 2 * n]) + square[1, 2 * n + 1])) * 0.25
                 else:
                     add_columns_first(square, nx, lines, sums)
                     for n in range(cols):

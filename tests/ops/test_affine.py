@@ -11,11 +11,12 @@ from affine import Affine as Transform
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weft.graph.errors import ArgumentError, GridError
+from weft.graph.errors import ArgumentError, DtypeError, GridError
 from weft.graph.grid import Grid, Region
 from weft.graph.sweep import Program, evaluate
 from weft.ops import affine
 from weft.ops.affine import Affine, between, compose, inverse, snapped
+from weft.ops.sampling import RESAMPLINGS
 
 TURN = Transform.translation(9, -4) @ Transform.rotation(20) @ Transform.scale(0.8)
 UTM = Grid((40, 50), (10, 0, 500000, 0, -10, 5200000), "EPSG:32633")
@@ -39,7 +40,7 @@ def applied(node, rule):
 READ_OVERVIEW, COMPOSE = "read the right overview", "resample once: affine of affine"
 
 
-@pytest.mark.parametrize("resampling", ["nearest", "bilinear", "cubic"])
+@pytest.mark.parametrize("resampling", list(RESAMPLINGS))
 @pytest.mark.parametrize("path", ["geotiff/rasterio/RGB.byte.tif", "geotiff/solaris/pan1.tif", "geotiff/titiler/dem.tif"])
 def test_real_files_equal_the_sum_by_hand(image_file, by_hand, path, resampling):
     source = image_file(path)
@@ -51,7 +52,9 @@ def test_real_files_equal_the_sum_by_hand(image_file, by_hand, path, resampling)
     window = np.s_[:, corner[0] : int(y.max()) + 5, corner[1] : int(x.max()) + 5]
     pixels = source.pixels.array[window]
     valid = np.ones(pixels.shape, bool) if source.valid is None else source.valid.array[window]
-    values, ok = by_hand(pixels, valid, x - corner[1], y - corner[0], resampling)
+    width = (math.hypot(*node.matrix[:2]), math.hypot(*node.matrix[3:5])) if RESAMPLINGS[resampling].footprint else (1, 1)
+    values, ok = by_hand(pixels, valid, x - corner[1], y - corner[0], resampling, width)
+    values = values.astype(float)
     got = np.ones(ok.shape, bool) if block.valid is None else np.broadcast_to(block.valid, ok.shape)
     assert np.array_equal(got, ok)
     assert ok.any()
@@ -68,7 +71,7 @@ def test_real_files_equal_the_sum_by_hand(image_file, by_hand, path, resampling)
     angle=st.floats(-180, 180),
     size=st.floats(0.3, 3),
     tile=st.tuples(st.integers(5, 90), st.integers(5, 90)),
-    resampling=st.sampled_from(["nearest", "bilinear", "cubic"]),
+    resampling=st.sampled_from(list(RESAMPLINGS)),
     masked=st.booleans(),
 )
 def test_tiles_are_bit_equal_to_the_whole(image, whole, in_tiles, angle, size, tile, resampling, masked):
@@ -159,7 +162,7 @@ def test_meta_knows_whether_pixels_can_be_invalid(image):
     assert affine(source, TURN).meta.attrs == source.meta.attrs
 
 
-@pytest.mark.parametrize("resampling", ["nearest", "bilinear", "cubic"])
+@pytest.mark.parametrize("resampling", list(RESAMPLINGS))
 def test_whole_pixel_shift_is_a_copy(image, whole, in_tiles, resampling):
     pixels = noise((2, 20, 30))
     pixels[:, 5, 5] = np.inf
@@ -213,6 +216,14 @@ def test_a_shrinking_or_cutting_inner_affine_stays(image):
     assert applied(other, COMPOSE) is None
 
 
+def test_what_looks_at_an_area_stays_and_others_become_one(image):
+    source = image(noise((1, 60, 70)))
+    for resampling, kind in RESAMPLINGS.items():
+        inner = affine(source, Transform.translation(20, 20) @ Transform.rotation(10), shape=(120, 120), resampling=resampling)
+        outer = affine(inner, Transform.rotation(5), shape=(100, 100), resampling=resampling)
+        assert (applied(outer, COMPOSE) is None) == kind.footprint
+
+
 def test_up_and_down_again_is_the_source(image):
     source = image(noise((1, 60, 70)), UTM.resized((60, 70)))
     back = applied(affine(affine(source, Transform.scale(2)), Transform.scale(0.5)), COMPOSE)
@@ -228,9 +239,13 @@ def test_the_right_overview_is_read(image, whole):
     assert reading.grid == node.grid
     flat = image(np.full((1, 80, 160), 7.0), halves=3)
     assert np.allclose(whole(applied(affine(flat, Transform.scale(1 / 5)), READ_OVERVIEW)).data, 7)
+    for suited in ("cubic", "lanczos", "average"):
+        assert applied(affine(source, Transform.scale(1 / 5), resampling=suited), READ_OVERVIEW) is not None
+    halves = affine(source, Transform.scale(1 / 4), resampling="average", antialias=False)
+    assert np.allclose(whole(applied(halves, READ_OVERVIEW)).data, whole(halves).data)
     for unsuited in (
         affine(source, Transform.scale(1 / 5), antialias=False),
-        affine(source, Transform.scale(1 / 5), resampling="nearest"),
+        *(affine(source, Transform.scale(1 / 5), resampling=how) for how in ("nearest", "mode", "min", "max", "median")),
         affine(source, Transform.scale(1 / 1.9)),
         affine(source, Transform.scale(1 / 8, 1)),
         affine(image(noise((1, 64, 96))), Transform.scale(1 / 5)),
@@ -248,6 +263,23 @@ def test_reduced_is_the_same_image_on_coarser_pixels(image, whole):
     assert np.abs(whole(coarse).data[0, 2:29, :34] - middle).max() < 3
     assert node.reduced(1) is None
     assert affine(source, Transform.scale(2), resampling="nearest").reduced(4) is None
+
+
+def test_complex_pixels_have_no_order(image):
+    source = image(np.ones((1, 8, 9), np.complex64))
+    for how in ("mode", "min", "max", "median"):
+        with pytest.raises(DtypeError, match="abs"):
+            affine(source, Transform.scale(2), resampling=how)
+    assert affine(source, Transform.scale(0.5), resampling="average").meta.dtype == np.complex64
+
+
+@pytest.mark.parametrize(
+    ("resampling", "rows"), [("average", 32), ("max", 32), ("bilinear", 34), ("cubic", 38), ("lanczos", 42)]
+)
+def test_halving_reads_the_rows_it_is_made_of(image, resampling, rows):
+    node = affine(image(noise((1, 200, 200))), Transform.scale(0.5), resampling=resampling)
+    need = node.need(Region(32, 48, 32, 48))[0]
+    assert need == Region(80 - rows // 2, 80 + rows // 2, 80 - rows // 2, 80 + rows // 2)
 
 
 def test_bands_go_into_the_source(image, whole):
