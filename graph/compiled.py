@@ -34,7 +34,7 @@ from .formula import BOOL, DTYPES, INT64, STEPS, Formula, Pixel, Step
 # 20 ms for a million pixels.
 COMPILE_AFTER = 40 * 2**20
 LOAD_AFTER = 8 * 2**20
-# Forms kept in memory. A process that meets more of them is being fed by someone who makes them up.
+# Forms remembered, and functions compiled. A process that meets more of them is fed by someone who makes them up.
 MOST_FORMS = 256
 # Steps of a formula beyond which compiling takes too long: it grows faster than their number.
 MOST_STEPS = 400
@@ -42,6 +42,7 @@ MOST_STEPS = 400
 _settings: Any = numba.config
 _lock = threading.Lock()
 _forms: OrderedDict[str, Form] = OrderedDict()
+_taken: set[str] = set()  # texts of which there is machine code in memory
 
 
 @dataclass(eq=False)
@@ -65,9 +66,14 @@ class Form:
             compiling = self.seen >= COMPILE_AFTER
             if self.busy or self.run is not None or not (compiling or (self.seen >= LOAD_AFTER and not self.looked)):
                 return self.run
+            if len(_taken) >= MOST_FORMS:  # machine code is never given back
+                self.failed = True
+                return None
             self.busy = self.looked = True
         try:
             self.run = _function(self.text, self.signature, compiling)
+            if self.run is not None:
+                _taken.add(self.text)
         except Exception as error:  # numba's errors have no common base, and numpy can always do the work
             self.failed = True
             warnings.warn(f"pointwise operations run uncompiled: {error!r}", RuntimeWarning, stacklevel=2)
@@ -124,19 +130,11 @@ def _form(text: str, signature: Any) -> Form:
     with _lock:
         form = _forms.get(key)
         if form is None:
+            while len(_forms) >= MOST_FORMS:
+                _forms.popitem(last=False)  # whoever holds it keeps it
             form = _forms[key] = Form(text, signature)
-            form.failed = sum(other.run is not None for other in _forms.values()) >= MOST_FORMS
-            if len(_forms) > MOST_FORMS:
-                _forget()
         _forms.move_to_end(key)
         return form
-
-
-def _forget() -> None:
-    """Drop the form that was asked for longest ago among those not compiled; machine code is never given back."""
-    oldest = next((key for key, form in _forms.items() if form.run is None and not form.busy), None)
-    if oldest is not None:
-        del _forms[oldest]
 
 
 def _text(formula: Formula, result: Pixel, masked: tuple[bool, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -49,7 +50,9 @@ def _compile_at_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(weft.graph.compiled, "COMPILE_AFTER", 0)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(weft.graph.compiled, "_forms", weft.graph.compiled._forms.copy())
+        patch.setattr(weft.graph.compiled, "_forms", OrderedDict())
+        patch.setattr(weft.graph.compiled, "_taken", set())
+        patch.setattr(weft.graph.compiled, "MOST_FORMS", 10**6)
         yield
 
 
@@ -153,10 +156,7 @@ def unary_nodes(x: Node) -> list[Node]:
     made: list[Node] = []
     for call in [
         *(lambda name=name: Arithmetic(name, (x,), (None,)) for name in UNARY),
-        *(
-            lambda name=name, c=c: apply_ufunc(name, x, c)
-            for name, c in itertools.product(BINARY, constants_for(dtype))
-        ),
+        *(lambda name=name, c=c: apply_ufunc(name, x, c) for name, c in itertools.product(BINARY, constants_for(dtype))),
         *(lambda name=name: AsType(x, np.dtype(name)) for name in NAMES),
         *(lambda name=name: AsType(x, np.dtype(name), "wrap") for name in NAMES),
         *(
@@ -316,7 +316,9 @@ def chains(draw: st.DrawFn) -> weft.Raster:
     result, kinds = rasters[0], st.sampled_from(NAMES)
     for _ in range(draw(st.integers(2, 6))):
         other, number = draw(st.sampled_from(rasters)), draw(st.sampled_from((0, 1, 3, 2.5, -1)))
-        word = draw(st.sampled_from((*UNARY, *BINARY, "astype", "rescale", "clip", "where", "where not", "fillna", "mask", "lut")))
+        word = draw(
+            st.sampled_from((*UNARY, *BINARY, "astype", "rescale", "clip", "where", "where not", "fillna", "mask", "lut"))
+        )
         try:
             if word in UNARY:
                 result = apply_ufunc(word, result)
@@ -344,7 +346,9 @@ def chains(draw: st.DrawFn) -> weft.Raster:
 
 
 COMMON = settings(
-    deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 
 
