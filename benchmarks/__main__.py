@@ -10,7 +10,7 @@ from importlib.metadata import version
 from .measure import Figures, measure
 from .scene import cog, zarr_store
 
-QUESTIONS = ("w1_reproject", "w2_affine", "w3s_sips", "w4_stretch", "w5_chain", "w5_first_chunk")
+QUESTIONS = ("w1_reproject", "w2_affine", "w3_average", "w3s_sips", "w4_stretch", "w5_chain", "w5_first_chunk")
 LIBRARIES = ("numpy", "dask", "zarr", "rasterio", "rioxarray", "odc-geo", "numba")
 
 
@@ -24,11 +24,14 @@ def main(questions: tuple[str, ...]) -> None:
     for question in questions:
         module = import_module(f"benchmarks.{question}")
         own: Figures | None = None
+        after_peer = True
         for contender in module.CONTENDERS:
             figures = measure(question, contender, scene)
             label = "" if own else module.QUESTION
-            # Peers are compared with what weft did last: a question may ask for several things one after the other.
-            own = figures if own is None or contender.split(",")[0] == "weft" else own
+            # A question may ask for several things one after the other: peers, then weft again.
+            is_weft = contender.split(",")[0] == "weft"
+            own = figures if own is None or (is_weft and after_peer) else own
+            after_peer = not is_weft
             print(
                 f"| {label} | {contender} | {figures.wall:.3g} | {figures.cpu:.3g} | {figures.rss:.0f} "
                 f"| {figures.wall / own.wall:.2f} | {figures.rss / own.rss:.2f} |",

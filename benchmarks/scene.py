@@ -36,6 +36,20 @@ def cog(size: int = 10980) -> Path:
     return unfinished.rename(path)
 
 
+def one_band(size: int = 10980) -> Path:
+    """The first band of ``cog()`` as a plain tiled GeoTIFF, uncompressed: reading it costs next to nothing."""
+    path = CACHE / f"band-{size}.tif"
+    if path.exists():
+        return path
+    unfinished = path.with_suffix(".part.tif")
+    with rasterio.open(cog(size)) as source:
+        profile = {"driver": "GTiff", "width": size, "height": size, "count": 1, "dtype": "uint16", "crs": CRS}
+        tiles = {"tiled": True, "blockxsize": 512, "blockysize": 512}
+        with rasterio.open(unfinished, "w", **profile, **tiles, transform=TRANSFORM) as target:
+            target.write(source.read(1), 1)
+    return unfinished.rename(path)
+
+
 def zarr_store(size: int = 10980) -> Path:
     """The same pixels as zarr v3: array ``data`` (band, y, x), chunks (1, 1024, 1024), zstd level 1."""
     path = CACHE / f"scene-{size}.zarr"

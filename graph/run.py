@@ -47,7 +47,9 @@ def run(plan: Plan, finish: Finish, *, progress: Progress | None = None, descrip
     _compute(lowered.graph, keys, keys, progress or _silent, description)
 
 
-def run_cascade(plan: Plan, layers: Sequence[Layer], *, progress: Progress | None = None, description: str = "computing") -> None:
+def run_cascade(
+    plan: Plan, layers: Sequence[Layer], *, progress: Progress | None = None, description: str = "computing"
+) -> None:
     """Compute several results, each made of the one before, in one pass over the first.
 
     Parameters

@@ -15,7 +15,7 @@ _COMPILING = "numba:compile"
 
 @contextmanager
 def telling_of_compilation(say: Callable[[str], object]) -> Iterator[None]:
-    """While it is open, ``say`` is told in a line when the first kernel is being compiled, and at the end what all of them took.
+    """While it is open, ``say`` is told when the first kernel is being compiled, and at the end what all of them took.
 
     Nothing is said where every kernel is found on disk. Kernels compiled in other processes are not seen.
     """

@@ -279,7 +279,7 @@ class Geometry(NodeHolder):
 
         Returns
         -------
-        Raster of the same bands and dtype; per level (n + 1) // 2 pixels along an axis of n, exactly twice as large on the ground.
+        Raster of the same bands and dtype; per level (n + 1) // 2 pixels along an axis of n, exactly twice as large each.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What the OSML imagery toolkit calls ``TiledImagePyramid``, ``PyramidBuilder`` and ``iter_blocks``, as thin forms of weft's own.
+"""What the OSML imagery toolkit calls ``TiledImagePyramid``, ``PyramidBuilder`` and ``iter_blocks``, as thin forms of ours.
 
 For those who come from there: images are Rasters, a level is a Raster, nothing is read before pixels are wanted.
 """
@@ -69,7 +69,7 @@ class TiledImagePyramid(Pyramid):
         return self.level(level)
 
     def compute_statistics(self, level: int | None = None, max_pixels: int = MIN_PIXELS) -> ImageStatistics:
-        """Statistics with histograms of one level; the cheapest good one, as ``Pyramid.statistics`` chooses, if none is named."""
+        """Statistics with histograms of one level; of the one that ``Pyramid.statistics`` would choose if none is named."""
         return compute_image_statistics(self.level(self.level_for_statistics(max_pixels) if level is None else level))
 
     @staticmethod
