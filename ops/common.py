@@ -14,6 +14,11 @@ from ..graph.node import Node
 
 Number = bool | int | float | complex
 
+# Attributes with one value per band.
+PER_BAND = (
+    "scales", "offsets", "units", "colorinterp", "descriptions", "nodatavals", "irepbands", "isubcats", "wavelengths",
+)  # fmt: skip
+
 
 def unique_names(names: Iterable[str]) -> tuple[str, ...]:
     """The names with a suffix _2, _3, ... on those that came before."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from ..graph.block import Block
 from ..graph.errors import ArgumentError, BandError
 from ..graph.grid import Region
 from ..graph.node import H, Meta, Node, operation, rule
-from .common import joint_nodata, same_pixels, same_value, spread, unique_names
+from .common import PER_BAND, joint_nodata, same_pixels, same_value, spread, unique_names
 from .select import picked_bands, renamed
 
 __all__ = ["concat"]
@@ -48,7 +49,8 @@ class Concat(Node):
         if dtype is None:
             dtype = np.result_type(*(meta.dtype for meta in metas))
             nodata = joint_nodata([meta.nodata for meta in metas], dtype)
-        return metas[0].having(bands=names, dtype=dtype, nodata=nodata, masked=any(meta.masked for meta in metas))
+        masked = any(meta.masked for meta in metas)
+        return metas[0].having(bands=names, dtype=dtype, nodata=nodata, masked=masked, attrs=_joined_attrs(metas))
 
     def kernel(self, blocks: tuple[Block, ...], region: Region) -> Block:
         meta = self.meta
@@ -144,3 +146,15 @@ def concat(rasters: Iterable[H], *, bands: Sequence[str] | None = None) -> H:
         raise ArgumentError("concat takes a sequence of rasters; an array becomes one by weft.from_array()")
     names = None if bands is None else ((bands,) if isinstance(bands, str) else tuple(bands))
     return given[0].with_node(Concat(tuple(raster.node for raster in given), names))  # type: ignore[no-any-return]
+
+
+def _joined_attrs(metas: list[Meta]) -> dict[str, Any]:
+    """The first raster's attributes; of those with a value per band, the values of all, if all have them."""
+    if len(metas) == 1:
+        return dict(metas[0].attrs)
+    attrs = {name: value for name, value in metas[0].attrs.items() if name not in (*PER_BAND, "photometric")}
+    for name in PER_BAND:
+        values = [meta.attrs.get(name) for meta in metas]
+        if all(isinstance(v, (tuple, list)) and len(v) == len(meta.bands) for v, meta in zip(values, metas, strict=True)):
+            attrs[name] = tuple(item for v in values if v is not None for item in v)
+    return attrs

@@ -10,14 +10,9 @@ from ..graph.block import Block
 from ..graph.errors import ArgumentError, BandError
 from ..graph.grid import Region
 from ..graph.node import Meta, Node, operation, rule, verb
-from .common import unique_names
+from .common import PER_BAND, unique_names
 
 __all__ = ["select"]
-
-# Attributes with one value per band.
-_PER_BAND = (
-    "scales", "offsets", "units", "colorinterp", "descriptions", "nodatavals", "irepbands", "isubcats", "wavelengths",
-)  # fmt: skip
 
 
 @operation("select")
@@ -78,7 +73,7 @@ class Select(Node):
         """The attributes of the bands kept, without the one that speaks of the first bands."""
         meta = self.source.meta
         attrs = {name: value for name, value in meta.attrs.items() if name != "photometric"}
-        for name in _PER_BAND:
+        for name in PER_BAND:
             values = attrs.get(name)
             if isinstance(values, (tuple, list)) and len(values) == len(meta.bands):
                 attrs[name] = tuple(values[band] for band in self.bands)

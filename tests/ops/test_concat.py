@@ -110,3 +110,13 @@ def test_unused_inputs_are_dropped_and_one_alone_is_itself() -> None:
 def test_only_rasters_are_taken(given: Any) -> None:
     with pytest.raises(ArgumentError, match="concat"):
         concat(given)
+
+
+def test_attributes_of_bands_go_with_their_bands():
+    data = np.zeros((2, 3, 3), "uint8")
+    one = array_source(data, attrs={"scales": (1.0, 2.0), "units": ("m", "m"), "title": "one"})
+    two = array_source(data[:1], attrs={"scales": (5.0,), "title": "two"}, bands=("x",))
+    attrs = concat([one, two]).meta.attrs
+    assert attrs == {"scales": (1.0, 2.0, 5.0), "title": "one"}
+    assert concat([one]).meta.attrs == one.meta.attrs
+    assert select(concat([one, two]), [2, 0]).meta.attrs["scales"] == (5.0, 1.0)
