@@ -10,7 +10,7 @@ from importlib.metadata import version
 from .measure import Figures, measure
 from .scene import cog, zarr_store
 
-QUESTIONS = ("w1_reproject", "w2_affine", "w3_average", "w3s_sips", "w4_stretch", "w5_chain", "w5_first_chunk")
+QUESTIONS = ("w1_reproject", "w2_affine", "w3_average", "w3s_sips", "w4_stretch", "pointwise", "w5_chain", "w5_first_chunk")
 LIBRARIES = ("numpy", "dask", "zarr", "rasterio", "rioxarray", "odc-geo", "numba")
 
 

@@ -15,11 +15,11 @@ import weft
 import weft.graph.compiled
 from weft.graph.block import Block
 from weft.graph.compiled import Compiled
-from weft.graph.formula import BOOL, DTYPES, Formula, Pixel, Term
+from weft.graph.formula import BOOL, Formula, Pixel, Term
 from weft.graph.fuse import offers_scalar
 from weft.graph.grid import Grid, Region
 from weft.graph.node import Meta, Node
-from weft.graph.sweep import Fused, Piece, Program, StandIn, evaluate
+from weft.graph.sweep import Fused, Program, StandIn, evaluate
 from weft.ops.arithmetic import Arithmetic, apply_ufunc
 from weft.ops.astype import AsType
 from weft.ops.clip import clip
@@ -67,7 +67,7 @@ def extremes(dtype: np.dtype) -> np.ndarray:
         halves = [0.5, 1.5, 2.5, 0.49999997, 254.5, 255.5, 32767.5, 0.1, 1e-3, part.tiny, part.smallest_subnormal]
         numbers += [float(x) for x in (*halves, *(-np.array(halves)), part.max, part.min)]
         return np.array([*numbers, -0.0, np.inf, -np.inf, np.nan, np.nan], dtype)
-    low, high = (0, 1) if dtype == bool else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     return np.unique(np.array([min(max(number, low), high) for number in numbers], dtype))
 
 
@@ -145,7 +145,7 @@ def _judge(nodes: Sequence[Node], sources: Sequence[Node], blocks: Sequence[Bloc
 
 
 def constants_for(dtype: np.dtype) -> list[object]:
-    if dtype == bool:
+    if dtype.kind == "b":
         return [True, False]
     return [0, -2.5 if dtype.kind == "f" else 7] if dtype.kind in "fu" else [-1, 2.5]
 
@@ -203,7 +203,7 @@ def test_every_operation_on_one_raster(name: str) -> None:
     dtype = np.dtype(name)
     data = extremes(dtype)[None, None]
     block = masked_as(MASKS[NAMES.index(name) % 2], data, seed=1)
-    x = source(0, block, nodata=3 if dtype != bool else None)
+    x = source(0, block, nodata=None if dtype.kind == "b" else 3)
     nodes = unary_nodes(x)
     assert len(nodes) > 20
     judge(nodes, [x], [block])
@@ -268,7 +268,7 @@ CHAINS = {
     "where, number": lambda a, b: (a * 3).where(b > 30, 7).astype("float32"),
     "where, invalid": lambda a, b: (a + 1).where(b > 30).fillna(1),
     "where, raster": lambda a, b: a.where(b > 30, b).clip(2, 60),
-    "masked": lambda a, b: (a + b).mask((b > 30)).fillna((1, 0)),
+    "masked": lambda a, b: (a + b).mask(b > 30).fillna((1, 0)),
     "table": lambda a, b: a.astype("uint8").lut(np.sqrt(np.arange(256, dtype="float32")[None] * [[1], [2]])) * np.float32(1.5),
     "constants per band": lambda a, b: (a * np.array([2, 3], "uint8") + [1, 2]) / [3.5, 0],
     "one band meets two": lambda a, b: (a + b.select([1])).mask(b.select([0]) > 30) * 2,
