@@ -165,7 +165,7 @@ def clear_line(patch, at, stride, line, clear):  # type: ignore[no-untyped-def]
 
 
 @_njit
-def halved_checked(pixels, valid, stride, rows, rounds, low, high, whole, out, done):  # type: ignore[no-untyped-def]
+def halved_checked(pixels, valid, stride, rows, limits, whole, out, done):  # type: ignore[no-untyped-def]
     """``rows`` lines of ``out`` from a patch of pixels, 0 where invalid, and one of ones and zeros that says where.
 
     A sum over the valid taps alone is the sum with zeros for the others; that of the ones and zeros is its weight. Where it is
@@ -181,7 +181,7 @@ def halved_checked(pixels, valid, stride, rows, rounds, low, high, whole, out, d
     for q in range(2 * rows + 2):
         antialias_line(pixels, q * stride, stride, outer, inner, middle, sums)
         antialias_line(valid, q * stride, stride, outer, inner, middle, weights)
-        first_step(sums, weights, rounds, low, high, ring[q & 3], ring_valid[q & 3])
+        first_step(sums, weights, limits, ring[q & 3], ring_valid[q & 3])
         if q < 3 or q % 2 == 0:
             continue
         i = (q - 3) // 2
@@ -192,12 +192,12 @@ def halved_checked(pixels, valid, stride, rows, rounds, low, high, whole, out, d
         for k in range(cols):
             done[i, k] = share[k] >= 128.0
             value = values[k] * 0.00390625 if share[k] == 256.0 else values[k] / share[k]
-            if rounds:
+            if limits is not None:
                 value = np.floor(value + 0.5)
-                value = low if value < low else value
-                value = high if value > high else value
+                value = limits[0] if value < limits[0] else value
+                value = limits[1] if value > limits[1] else value
             values[k] = value if done[i, k] else 0.0
-        if not rounds:
+        if limits is None:
             clear_line(valid, 2 * i * stride, stride, long, clear)
             composed_line(pixels, 2 * i * stride, stride, long, even, odd, composed)
             for k in range(cols):
@@ -206,16 +206,16 @@ def halved_checked(pixels, valid, stride, rows, rounds, low, high, whole, out, d
 
 
 @_njit
-def first_step(sums, weights, rounds, low, high, line, valid):  # type: ignore[no-untyped-def]
+def first_step(sums, weights, limits, line, valid):  # type: ignore[no-untyped-def]
     """Sums over the valid taps and their weights, to values and ones; zeros where less than half of the weight is left."""
     for k in range(sums.size):
         enough = weights[k] >= 0.5 * _FULL
-        if rounds:
-            value = np.floor((sums[k] + _HALF) * _UNIT if weights[k] == _FULL else sums[k] / weights[k] + 0.5)
-            value = low if value < low else value
-            value = high if value > high else value
-        else:
+        if limits is None:
             value = sums[k] * _UNIT if weights[k] == _FULL else sums[k] / weights[k]
+        else:
+            value = np.floor((sums[k] + _HALF) * _UNIT if weights[k] == _FULL else sums[k] / weights[k] + 0.5)
+            value = limits[0] if value < limits[0] else value
+            value = limits[1] if value > limits[1] else value
         line[k] = value if enough else 0.0
         valid[k] = 1.0 if enough else 0.0
 
@@ -254,7 +254,7 @@ def gathered(flat, strides, mask, mask_strides, band, rows, cols, pixels, valid)
 
 
 @_njit
-def reduce(flat, strides, mask, mask_strides, where, rounds, low, high, whole, out, done):  # type: ignore[no-untyped-def]
+def reduce(flat, strides, mask, mask_strides, where, limits, whole, out, done):  # type: ignore[no-untyped-def]
     """Fill ``out`` (bands, rows, cols), and ``done`` (1 or bands, rows, cols) where there is a mask.
 
     Parameters
@@ -263,10 +263,10 @@ def reduce(flat, strides, mask, mask_strides, where, rounds, low, high, whole, o
         Of a block of which pixel (b, r, c) is ``flat[b * strides[0] + r * strides[1] + c]``. A band stride of -1 stands for no
         mask, one of 0 for a mask that all bands share.
     where : (the block's first row and col, the image's height and width, the output's first row and col)
-    rounds : bool
-        Both steps rounded half up and clipped to ``low`` .. ``high``; else neither.
+    limits : (least, greatest) or None
+        Both steps are rounded half up and clipped to these; None, which is compiled apart: neither.
     whole : bool
-        Results fit int32.
+        What is rounded fits int32.
     """
     top, left, height, width, row_out, col_out = where
     bands, all_rows, all_cols = out.shape
@@ -287,10 +287,10 @@ def reduce(flat, strides, mask, mask_strides, where, rounds, low, high, whole, o
                     inside = all_true(mask, at, mask_strides[1], tall, wide)
                 if inside:
                     at = b * strides[0] + (v - top) * strides[1] + (u - left)
-                    if rounds:
-                        round_halved(flat, at, strides[1], rows, low, high, whole, target)
-                    else:
+                    if limits is None:
                         halved(flat, at, strides[1], rows, target)
+                    else:
+                        round_halved(flat, at, strides[1], rows, limits[0], limits[1], whole, target)
                     clear = True
                 else:
                     row_of, col_of = np.empty(tall, np.int64), np.empty(wide, np.int64)
@@ -301,11 +301,11 @@ def reduce(flat, strides, mask, mask_strides, where, rounds, low, high, whole, o
                     clear = gathered(flat, strides, mask, mask_strides, b, row_of, col_of, pixels, valid)
                     if not clear:
                         settled = done[b if done.shape[0] > 1 else 0, i : i + rows, j : j + cols]
-                        halved_checked(pixels, valid, wide, rows, rounds, low, high, whole, target, settled)
-                    elif rounds:
-                        round_halved(pixels, 0, wide, rows, low, high, whole, target)
-                    else:
+                        halved_checked(pixels, valid, wide, rows, limits, whole, target, settled)
+                    elif limits is None:
                         halved(pixels, 0, wide, rows, target)
+                    else:
+                        round_halved(pixels, 0, wide, rows, limits[0], limits[1], whole, target)
                 if clear and masked:
                     done[b if done.shape[0] > 1 else 0, i : i + rows, j : j + cols] = True
 
