@@ -73,8 +73,12 @@ def aligned_counts(
     extremes : minimum and maximum of the valid finite pixels, where they are known already
     """
     if extremes is None:
-        count, low, high = (float_extremes if data.dtype.kind == "f" else int_extremes)(data, valid)
-        if not count:
+        if data.dtype.kind == "f":
+            found, low, high = float_extremes(data, valid)
+        else:
+            ends = np.iinfo(data.dtype)
+            found, low, high = int_extremes(data, valid, data.dtype.type(ends.min), data.dtype.type(ends.max))
+        if not found:
             return None
         extremes = low, high
     # Zero has one sign here: whether -0.0 or 0.0 came first is no property of the image.

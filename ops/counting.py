@@ -173,36 +173,35 @@ def count_linear(data: Any, valid: Any, lo: float, hi: float, counts: Any) -> No
 def float_extremes(data: Any, valid: Any) -> Any:  # pragma: no cover
     """(whether there are any, min, max) of the finite values.
 
-    Many minima side by side, because one alone has to wait for itself.
+    A minimum for every column first, because one alone has to wait for itself.
     """
-    lanes = 64
     rows, cols = data.shape
-    low, high = np.full(lanes, np.inf, data.dtype), np.full(lanes, -np.inf, data.dtype)
+    none = data.dtype.type(np.inf)
+    low, high = np.full(cols, none), np.full(cols, -none)
     for r in range(rows):
-        for start in range(0, cols, lanes):
-            for k in range(min(lanes, cols - start)):
-                v = data[r, start + k]
-                counts = v - v == 0
-                if valid is not None:
-                    counts = counts and valid[r, start + k]
-                low[k] = v if counts and v < low[k] else low[k]
-                high[k] = v if counts and v > high[k] else high[k]
+        for c in range(cols):
+            v = data[r, c]
+            counts = v - v == 0
+            if valid is not None:
+                counts = counts & valid[r, c]
+            least, greatest = v if counts else none, v if counts else -none
+            low[c] = least if least < low[c] else low[c]
+            high[c] = greatest if greatest > high[c] else high[c]
     return low.min() <= high.max(), low.min(), high.max()
 
 
 @njit(nogil=True, cache=True)
-def int_extremes(data: Any, valid: Any) -> Any:  # pragma: no cover
-    """(whether there are any, min, max) of integers."""
-    found = False
-    lo = hi = data[0, 0] if data.size else data.dtype.type(0)
+def int_extremes(data: Any, valid: Any, least: Any, greatest: Any) -> Any:  # pragma: no cover
+    """(whether there are any, min, max) of integers, ``least`` and ``greatest`` being the ends of their type."""
+    lo, hi = greatest, least
     for r in range(data.shape[0]):
         for c in range(data.shape[1]):
-            if valid is not None and not valid[r, c]:
-                continue
             v = data[r, c]
-            lo, hi = (min(lo, v), max(hi, v)) if found else (v, v)
-            found = True
-    return found, lo, hi
+            if valid is None:
+                lo, hi = min(lo, v), max(hi, v)
+            else:
+                lo, hi = min(lo, v if valid[r, c] else greatest), max(hi, v if valid[r, c] else least)
+    return lo <= hi, lo, hi
 
 
 @njit(nogil=True, cache=True)
@@ -215,7 +214,7 @@ def count_shifted(data: Any, valid: Any, scale: float, again: float, first: floa
     rows, cols = data.shape
     # Places first, counts second: together they keep the compiler from doing several places at once.
     places = np.empty(cols, np.uint32)
-    even, odd = np.zeros(bins + 1, np.uint32), np.zeros(bins + 1, np.uint32)
+    table = np.zeros(bins + 1, np.uint32)
     for r in range(rows):
         for c in range(cols):
             v = np.float64(data[r, c])
@@ -224,27 +223,31 @@ def count_shifted(data: Any, valid: Any, scale: float, again: float, first: floa
             place = -1.0 if v < 0.0 and place == 0.0 else place
             inside = v - v == 0.0
             if valid is not None:
-                inside = inside and valid[r, c]
+                inside = inside & valid[r, c]
             places[c] = np.uint32(np.int32(place - first if inside else float(bins)))
-        for c in range(0, cols - 1, 2):
-            even[np.uintp(places[c])] += np.uint32(1)
-            odd[np.uintp(places[c + 1])] += np.uint32(1)
-        if cols % 2:
-            even[np.uintp(places[cols - 1])] += np.uint32(1)
+        for c in range(cols):
+            table[np.uintp(places[c])] += np.uint32(1)
     for k in range(bins):
-        counts[k] += np.int64(even[k]) + np.int64(odd[k])
+        counts[k] += np.int64(table[k])
 
 
 @njit(nogil=True, cache=True)
 def count_whole(data: Any, valid: Any, shift: Any, first: int, counts: Any) -> None:  # pragma: no cover
     """Add integers to ``counts`` (bins,), bin (v >> shift) - first; all of them lie within."""
-    table = np.zeros(counts.size, np.int64)
-    for r in range(data.shape[0]):
-        for c in range(data.shape[1]):
-            if valid is None or valid[r, c]:
-                table[np.uintp(np.int64(data[r, c] >> shift) - first)] += 1
-    for k in range(counts.size):
-        counts[k] += table[k]
+    bins = counts.size
+    rows, cols = data.shape
+    places = np.empty(cols, np.uint32)
+    table = np.zeros(bins + 1, np.uint32)
+    for r in range(rows):
+        for c in range(cols):
+            place = np.int64(data[r, c] >> shift) - first
+            if valid is not None:
+                place = place if valid[r, c] else bins
+            places[c] = np.uint32(place)
+        for c in range(cols):
+            table[np.uintp(places[c])] += np.uint32(1)
+    for k in range(bins):
+        counts[k] += np.int64(table[k])
 
 
 @njit(nogil=True, cache=True)
