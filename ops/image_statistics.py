@@ -20,6 +20,7 @@ from ..graph.errors import ArgumentError, BandError, PlanError
 from ..graph.grid import Grid, Region
 from ..graph.lower import to_dask
 from ..graph.node import HasNode, Meta, Node, Reduction, as_dtype, operation, rule
+from ..graph.optimize import Mode
 from ..graph.plan import make_plan
 from ..graph.sweep import StandIn
 from .aligned_counts import aligned_counts
@@ -262,6 +263,7 @@ def compute_image_statistics(
     bins: int | None = None,
     range: Range | None = None,
     approximate: bool = False,
+    optimize: Mode = "default",
 ) -> ImageStatistics:
     """Statistics and histogram of every band of a raster, computed now, in one pass over what the strategy looks at.
 
@@ -279,6 +281,7 @@ def compute_image_statistics(
         ``bins`` without ``range`` takes a pass of its own to find the limits.
     approximate : bool
         With strategy ALL: read the cheapest overview with at least ten million pixels where the image is larger and has one.
+    optimize : "default", "exact" (no overviews) or "none"
 
     Returns
     -------
@@ -295,7 +298,7 @@ def compute_image_statistics(
     """
     node, share = _sampled(raster.node, strategy, sample_rate, num_blocks, seed)
     summary = ImageSummary.of(node, bins, range, approximate=approximate)
-    return summary.dressed(np.asarray(to_dask(make_plan(summary)).compute()), share)
+    return summary.dressed(np.asarray(to_dask(make_plan(summary, None, optimize)).compute()), share)
 
 
 def merge_statistics(stats: ImageStatistics | Iterable[ImageStatistics], *more: ImageStatistics) -> ImageStatistics:

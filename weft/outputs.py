@@ -22,6 +22,7 @@ from .io.png import to_png
 from .io.xarray_sink import to_dask, to_xarray
 from .io.zarr_sink import to_zarr
 from .ops.histogram import ImageHistogram, histogram, histogram_of
+from .ops.image_statistics import ImageStatistics, SamplingStrategy, compute_image_statistics
 from .ops.pyramid import pyramid_levels
 from .ops.statistics import BandStatistics, statistics, statistics_of
 from .pyramid import Pyramid
@@ -351,6 +352,54 @@ class Outputs(NodeHolder):
         table = to_numpy(statistics(self.node, approximate=approximate), optimize=self._mode(optimize))
         return statistics_of(Block(table), self.node.meta.bands)
 
+    def image_statistics(
+        self,
+        *,
+        strategy: SamplingStrategy = SamplingStrategy.ALL,
+        sample_rate: float | None = None,
+        num_blocks: int | None = None,
+        seed: int = 0,
+        bins: int | None = None,
+        range: tuple[float, float] | None = None,
+        approximate: bool = False,
+        optimize: Mode = "default",
+    ) -> ImageStatistics:
+        """Statistics and histogram of every band in one pass, of all pixels or of a sample; see ``merge_statistics``.
+
+        Parameters
+        ----------
+        strategy : SamplingStrategy
+            ALL pixels, RANDOM pixels (each with the probability ``sample_rate``), or whole BLOCKs (a share ``sample_rate`` of
+            them or ``num_blocks``; the others are not read).
+        seed : int, at least 0
+            Equal seeds choose equal pixels, whatever the chunks and threads.
+        bins, range : as in ``histogram``
+        approximate : bool
+            As in ``statistics``; with strategy ALL.
+
+        Returns
+        -------
+        ImageStatistics: ``["red"]`` or ``[0]`` gives a band's count, min, max, mean, std, histogram and bin_edges
+
+        Raises
+        ------
+        ArgumentError
+            The arguments of sampling do not go together, or the bins are impossible.
+        DtypeError
+            The pixels are complex.
+        """
+        return compute_image_statistics(
+            self,
+            strategy=strategy,
+            sample_rate=sample_rate,
+            num_blocks=num_blocks,
+            seed=seed,
+            bins=bins,
+            range=range,
+            approximate=approximate,
+            optimize=self._mode(optimize),
+        )
+
     def histogram(
         self,
         *,
@@ -364,10 +413,12 @@ class Outputs(NodeHolder):
         Parameters
         ----------
         bins : int, optional
-            Number of bins of equal width. Without ``bins`` and ``range``, integers of at most 16 bits get one bin per value
-            of their type (256 or 65536) and other types 4096 bins.
+            Number of bins of equal width; 4096 if only ``range`` is given. Without both, integers of at most 16 bits get one
+            bin per value of their type (256 or 65536), and other types 8193 bins as wide as a power of two, with edges at its
+            multiples, less than a 4096th of the band's range; those above its maximum are empty.
         range : (low, high), optional
-            First and last edge, in the raster's units; each band's own minimum and maximum when left out.
+            First and last edge, in the raster's units. If only ``bins`` is given, each band's own minimum and maximum, which
+            are measured by a pass of their own.
         approximate : bool
             As in ``statistics``.
 
