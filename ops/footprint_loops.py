@@ -12,6 +12,8 @@ from .weighted_loops import all_serve, is_upright
 
 MODE, MIN, MAX, MEDIAN = range(4)
 _FEW = 24  # values that are sorted one by one
+_FEW_COUNTED = 48  # values whose mode is found by sorting
+_MOST_LINES = 255  # so that a count of them fits 8 bits
 
 
 @njit(nogil=True, cache=True)
@@ -174,14 +176,19 @@ def footprint_upright(src, where, window, m, out, upper, wx, wy, how, counts, va
     i0, j0 = window[0] - row_out, window[2] - col_out
     first, end = np.empty(cols, np.int64), np.empty(cols, np.int64)
     xr, xs, xq, _, _, _ = line_of(m, 0.5)
-    pairs = True
+    pairs = alike = True
     for n in range(cols):
         u = n + window[2] + 0.5 - m[1]
         c0, c1 = span_of(xr + (xs + xq * u) * u, wx, width)
         first[n], end[n] = c0 - left, c1 - left
         pairs = pairs and c1 - c0 == 2 and first[n] == first[0] + 2 * n
-    base = first.min()
+        alike = alike and c1 - c0 == end[0] - first[0]
+    base, across = first.min(), end[0] - first[0]
     line = np.empty(end.max() - base, src.dtype)
+    # Counting is faster than sorting from here on.
+    limit = _FEW_COUNTED if how == MODE and counts.size > 0 else _MOST_LINES
+    most = min(across * (math.ceil(wy) + 1), limit) if alike and how in (MODE, MEDIAN) else 0
+    lines = np.empty((most, cols), src.dtype)
     for k in range(rows):
         _, _, _, y, _, _ = line_of(m, k + window[0] + 0.5 - m[0])
         r0, r1 = span_of(y, wy, height)
@@ -190,12 +197,19 @@ def footprint_upright(src, where, window, m, out, upper, wx, wy, how, counts, va
             result = out[b, i0 + k, j0 : j0 + cols]
             if how in (MIN, MAX):
                 extreme_line(src[b, r0:r1], base, first, end, pairs, how == MAX, line, result)
-            elif pairs and r1 - r0 == 2:
-                square = src[b, r0:r1, base : base + 2 * cols]
+            elif alike and (r1 - r0) * across <= limit:
+                count = (r1 - r0) * across
+                for r in range(r0, r1):
+                    for q in range(across):
+                        for n in range(cols):
+                            lines[(r - r0) * across + q, n] = src[b, r, first[n] + q]
+                sort_lines(lines, count)
                 if how == MODE:
-                    mode_of_squares(square, result)
+                    mode_of_lines(lines, count, result)
                 else:
-                    median_of_squares(square, result, upper[b, i0 + k, j0 : j0 + cols])
+                    for n in range(cols):
+                        result[n] = lines[(count - 1) // 2, n]
+                        upper[b, i0 + k, j0 + n] = lines[count // 2, n]
             else:
                 for n in range(cols):
                     size = 0
@@ -236,23 +250,44 @@ def extreme_line(src, base, first, end, pairs, greatest, line, result):  # type:
 
 
 @njit(nogil=True, cache=True)
-def median_of_squares(square, lower, upper):  # type: ignore[no-untyped-def]
-    """The two middle ones of each 2 x 2 pixels."""
-    for n in range(lower.size):
-        a, b, c, d = square[0, 2 * n], square[0, 2 * n + 1], square[1, 2 * n], square[1, 2 * n + 1]
-        one, two = max(min(a, b), min(c, d)), min(max(a, b), max(c, d))
-        lower[n], upper[n] = min(one, two), max(one, two)
+def sort_lines(lines, count):  # type: ignore[no-untyped-def]
+    """Sort the first ``count`` lines, each column for itself: a network, so that all columns do the same (Batcher 1968)."""
+    merged = 1
+    while merged < count:
+        apart = merged
+        while apart > 0:
+            for start in range(apart % merged, count - apart, 2 * apart):
+                for one in range(start, min(start + apart, count - apart)):
+                    if one // (2 * merged) == (one + apart) // (2 * merged):
+                        low, high = lines[one], lines[one + apart]
+                        for n in range(low.size):
+                            a, b = low[n], high[n]
+                            low[n], high[n] = min(a, b), max(a, b)
+            apart //= 2
+        merged *= 2
 
 
 @njit(nogil=True, cache=True)
-def mode_of_squares(square, result):  # type: ignore[no-untyped-def]
-    """The most frequent one of each 2 x 2 pixels, else the smallest."""
+def mode_of_lines(lines, count, result):  # type: ignore[no-untyped-def]
+    """The most frequent value, else the smallest, of each column of sorted ``lines``."""
+    one = result.dtype.type(1)
+    run, most = np.ones(result.size, result.dtype), np.ones(result.size, result.dtype)
     for n in range(result.size):
-        a, b, c, d = square[0, 2 * n], square[0, 2 * n + 1], square[1, 2 * n], square[1, 2 * n + 1]
-        low, high = min(min(a, b), min(c, d)), max(max(a, b), max(c, d))
-        one, two = max(min(a, b), min(c, d)), min(max(a, b), max(c, d))
-        one, two = min(one, two), max(one, two)
-        # In order they are low, one, two, high; the first pair of equals is the answer.
-        later = high if two == high else low
-        middle = one if one == two else later
-        result[n] = low if low == one else middle
+        result[n] = lines[0, n]
+    for k in range(1, count):
+        before, now = lines[k - 1], lines[k]
+        for n in range(result.size):
+            run[n] = run[n] + one if now[n] == before[n] else one
+            result[n] = now[n] if run[n] > most[n] else result[n]
+            most[n] = max(run[n], most[n])
+
+
+@njit(nogil=True, cache=True)
+def ordered(bits, sign, infinity, greatest):  # type: ignore[no-untyped-def]
+    """Bits of floats to integers in the order of the floats: NaN becomes ``greatest``, all bits set, and -0.0 is 0.0."""
+    for k in range(bits.size):
+        value = bits[k]
+        size = value & (greatest ^ sign)
+        # Of negative numbers all bits are turned, of the others the sign: then they count upwards with their values.
+        turned = value ^ greatest if value > sign else value | sign
+        bits[k] = greatest if size > infinity else turned

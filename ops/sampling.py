@@ -38,7 +38,7 @@ from ..graph.block import Block
 from ..graph.errors import ArgumentError, DtypeError
 from ..graph.grid import EMPTY, Region
 from ..graph.node import Meta
-from .footprint_loops import MAX, MEDIAN, MIN, MODE, footprint
+from .footprint_loops import MAX, MEDIAN, MIN, MODE, footprint, ordered
 from .sampling_loops import EDGE, bilinear, nearest
 from .weighted_loops import upright, weighted, whole_means
 
@@ -281,10 +281,8 @@ def _as_keys(data: np.ndarray) -> np.ndarray:
         keys = keys ^ top
     if dtype.kind in "bui":
         return keys
-    # Of negative floats all bits are turned, of the others the sign: then their bits count upwards with their values.
-    keys = np.where(keys & top, ~keys, keys | top)
-    keys[data == 0] = top
-    keys[np.isnan(data)] = np.iinfo(keys.dtype).max
+    keys, infinity = keys.copy(), np.array(np.inf, dtype.newbyteorder("=")).view(keys.dtype)[()]
+    ordered(keys.reshape(-1), top, infinity, keys.dtype.type(np.iinfo(keys.dtype).max))
     return keys
 
 

@@ -16,7 +16,7 @@ import weft
 from weft.graph.flat import topological
 
 DTYPES = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "int64", "float32", "float64")
-RESAMPLINGS = st.sampled_from(("nearest", "bilinear", "cubic"))
+RESAMPLINGS = st.sampled_from(("nearest", "bilinear", "cubic", "lanczos", "average", "mode", "min", "max", "median"))
 TRANSFORM = (10.0, 0.0, 500000.0, 0.0, -10.0, 5000000.0)
 
 Step = Callable[[weft.Raster], weft.Raster]
