@@ -16,7 +16,7 @@ import threading
 import types
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -27,7 +27,7 @@ import numpy as np
 from numba.core.registry import cpu_target
 
 from .block import Block
-from .formula import BOOL, DTYPES, INT64, STEPS, Formula, Pixel, Step
+from .formula import BOOL, DTYPES, INT64, STEPS, Formula, Pixel
 
 # Pixels of one form that a process computes with numpy before it compiles it, and before it looks whether an earlier process
 # did: compiling takes a second or two, loading some hundredths, the first time in a process half a second; numpy needs 3 to
@@ -138,7 +138,11 @@ def _form(text: str, signature: Any) -> Form:
 
 
 def _text(formula: Formula, result: Pixel, masked: tuple[bool, ...]) -> str:
-    """Source of ``run``: rows, then bands, so that an input of one band is still in the cache for the next band."""
+    """Source of ``run``: rows, then bands, so that an input of one band is still in the cache for the next band.
+
+    Entries of tables are fetched by a loop of their own, for the processor cannot fetch several at a time: the rest can then
+    be computed for many pixels at once.
+    """
     masks = [position for position, has in enumerate(masked) if has]
     arrays = [f"x{k}" for k in range(len(masked))] + [f"m{k}" for k in masks]
     constants = {dtype: f"k{i}" for i, dtype in enumerate(formula.constants)}
@@ -149,7 +153,12 @@ def _text(formula: Formula, result: Pixel, masked: tuple[bool, ...]) -> str:
     for dtype, name in constants.items():
         rows += [f"{name}_{slot} = {name}[{slot}, b]" for slot in range(len(formula.constants[dtype]))]
     rows.append("data_ = data[b, r]")
-    pixel = [f"v{number} = {_right_side(formula, step, constants)}" for number, step in enumerate(formula.steps)]
+    entries = [number for number, step in enumerate(formula.steps) if step.word == "lookup"]
+    loops: list[str] = []
+    for number in entries:
+        right = _right_side(formula, number, constants)
+        loops += _loop([*_lines(formula, formula.steps[number].operands, constants), f"e{number}[c] = {right}"])
+    pixel = _lines(formula, [term.step for term in result if term is not None], constants)
     pixel.append(f"data_[c] = v{result.value.step}")
     if result.valid is not None:
         rows.append("valid_ = valid[b * wide, r]")
@@ -163,18 +172,38 @@ def _text(formula: Formula, result: Pixel, masked: tuple[bool, ...]) -> str:
         f"def run({', '.join(['steps', *arrays, *constants.values(), *tables, *ends])}):",
         "    bands, rows, cols = data.shape",
         "    good = True",
+        *(f"    e{number} = np.empty(cols, {DTYPES[formula.steps[number].dtype]})" for number in entries),
         "    for r in range(rows):",
         "        for b in range(bands):",
         *(f"            {line}" for line in rows),
-        "            for c in range(cols):",
-        *(f"                {line}" for line in pixel),
+        *(f"            {line}" for line in [*loops, *_loop(pixel)]),
         "    return good",
         "",
     ]
     return "\n".join(lines)
 
 
-def _right_side(formula: Formula, step: Step, constants: dict[np.dtype, str]) -> str:
+def _loop(lines: list[str]) -> list[str]:
+    return ["for c in range(cols):", *(f"    {line}" for line in lines)]
+
+
+def _lines(formula: Formula, wanted: Sequence[int], constants: dict[np.dtype, str]) -> list[str]:
+    """What computes the steps ``wanted``, where entries of tables have been fetched."""
+    needed: set[int] = set()
+    stack = list(wanted)
+    while stack:
+        number = stack.pop()
+        if number not in needed:
+            needed.add(number)
+            stack += () if formula.steps[number].word == "lookup" else formula.steps[number].operands
+    return [
+        f"v{n} = e{n}[c]" if formula.steps[n].word == "lookup" else f"v{n} = {_right_side(formula, n, constants)}"
+        for n in sorted(needed)
+    ]
+
+
+def _right_side(formula: Formula, number: int, constants: dict[np.dtype, str]) -> str:
+    step = formula.steps[number]
     operands = [f"v{operand}" for operand in step.operands]
     if step.word == "value":
         return f"x{step.slot}_[c]"

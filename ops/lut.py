@@ -70,9 +70,14 @@ class Lut(Node):
         value = pixel.value
         if value.dtype == np.uint64:
             value = formula.apply("least", value, formula.constant(np.uint64(2**63 - 1), value.dtype))
-        first, last = (formula.constant(end, INT64) for end in (self.first, self.first + table.shape[-1] - 1))
-        within = formula.apply("least", formula.apply("most", formula.cast(value, INT64), first), last)
-        entry = formula.look_up(table, formula.apply("subtract", within, first))
+        last = self.first + table.shape[-1] - 1
+        lowest, highest = (0, 1) if value.dtype.kind == "b" else (np.iinfo(value.dtype).min, np.iinfo(value.dtype).max)
+        value, first = formula.cast(value, INT64), formula.constant(self.first, INT64)
+        if lowest < self.first:
+            value = formula.apply("most", value, first)
+        if highest > last:
+            value = formula.apply("least", value, formula.constant(last, INT64))
+        entry = formula.look_up(table, formula.apply("subtract", value, first))
         return formula.finished(entry, pixel.valid, self.meta.fill)
 
     def select(self, bands: tuple[int, ...]) -> Node | None:
