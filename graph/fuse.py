@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from .block import Block
 from .compiled import MOST_STEPS, Compiled
 from .formula import Formula, Pixel, computable
@@ -62,7 +64,7 @@ def offers_scalar(node: Node) -> bool:
 class OnePass:
     """``members``, the last of which is their result, compiled for blocks of ``edges``, which feed them.
 
-    One function per way in which the blocks have masks: those that have none cost none.
+    One function for blocks without masks, which then cost nothing, and one for those where any has one.
     """
 
     def __init__(self, edges: Sequence[Node], members: Sequence[Node]) -> None:
@@ -84,6 +86,10 @@ class OnePass:
             for block, edge in zip(blocks, self.edges, strict=True)
         ):
             return None
+        if any(block.valid is not None for block in blocks):
+            blocks = tuple(
+                _with_mask(block) if edge.meta.masked else block for block, edge in zip(blocks, self.edges, strict=True)
+            )
         masks = tuple(0 if block.valid is None else len(block.valid) for block in blocks)
         compiled = self._compiled.get(masks)
         if compiled is None:
@@ -105,3 +111,11 @@ class OnePass:
             assert pixel is not None
             pixels[node.token] = pixel
         return formula, pixels[self.members[-1].token]
+
+
+def _with_mask(block: Block) -> Block:
+    """The block with a mask even if all is valid: one line of memory that stands for all rows."""
+    if block.valid is not None:
+        return block
+    _, rows, cols = block.data.shape
+    return Block(block.data, np.broadcast_to(np.ones((1, 1, cols), bool), (1, rows, cols)))
