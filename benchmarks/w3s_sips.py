@@ -29,10 +29,7 @@ def prepare(scene: Path, contender: str) -> Any:
 
 
 def weft(raster: Any, folder: Path) -> None:
-    levels = []
-    while min(raster.grid.shape) >= LEAST:
-        raster = raster.sips_reduce().persist()
-        levels.append(raster)
+    raster.pyramid("sips", LEAST)[1:].to_numpy()
 
 
 def weft_array(image: Any, folder: Path) -> None:
