@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import struct
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ import numcodecs
 import numpy as np
 import zarr
 import zarr.codecs
+from zarr.api import asynchronous
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore, StorePath
@@ -50,8 +52,21 @@ class Layout:
 
 def build_group(meta: Meta, layout: Layout) -> dict[str, Any]:
     """Everything of the store but its pixels, by key, the root's metadata last."""
+    return build_groups([meta], [layout])[0]
+
+
+def build_groups(metas: Sequence[Meta], layouts: Sequence[Layout]) -> list[dict[str, Any]]:
+    """``build_group`` of several stores, in one visit to zarr's event loop: each call from here would wait for two threads."""
+
+    async def all_of_them() -> list[dict[str, Any]]:
+        return [await _group(meta, layout) for meta, layout in zip(metas, layouts, strict=True)]
+
+    return sync(all_of_them())
+
+
+async def _group(meta: Meta, layout: Layout) -> dict[str, Any]:
     store = MemoryStore()
-    root = zarr.create_group(store, zarr_format=layout.zarr_format)
+    root = await asynchronous.create_group(store=store, zarr_format=layout.zarr_format)
     nodata = marking_value(meta)
     shape = (len(meta.bands), *meta.grid.shape)
     # xarray takes the grid mapping along with the pixels only where it stands among their coordinates.
@@ -62,27 +77,28 @@ def build_group(meta: Meta, layout: Layout) -> dict[str, Any]:
     fill: Any = nodata
     if nodata is None and layout.zarr_format == 3:
         fill = np.zeros((), meta.dtype)[()]
-    _create(root, "data", shape, meta.dtype, DIMS, attrs, layout, fill)
+    await _create(root, "data", shape, meta.dtype, DIMS, attrs, layout, fill)
     if has_mask(meta):
         about = {"long_name": "1 where valid", "flag_values": [0, 1], "flag_meanings": "invalid valid"}
         # Where all is valid nothing is stored. Format 2 would read its fill value as missing.
         all_valid = 1 if layout.zarr_format == 3 else None
-        _create(root, "mask", shape, np.dtype("uint8"), DIMS, about | where, _mask_layout(layout, shape[0]), all_valid)
-    _labels(root, "band", meta.bands, layout)
+        await _create(root, "mask", shape, np.dtype("uint8"), DIMS, about | where, _mask_layout(layout, shape[0]), all_valid)
+    await _labels(root, "band", meta.bands, layout)
     if meta.grid.is_rectilinear:
         x, y = meta.grid.coords()
-        _coordinate(root, "x", x, meta.grid, layout)
-        _coordinate(root, "y", y, meta.grid, layout)
-    _coordinate(root, "spatial_ref", np.asarray(0, np.int64), meta.grid, layout)
-    return consolidated(store, layout.zarr_format)
+        await _coordinate(root, "x", x, meta.grid, layout)
+        await _coordinate(root, "y", y, meta.grid, layout)
+    await _coordinate(root, "spatial_ref", np.asarray(0, np.int64), meta.grid, layout)
+    return await consolidated(store, layout.zarr_format)
 
 
-def consolidated(store: MemoryStore, zarr_format: Literal[2, 3]) -> dict[str, Any]:
+async def consolidated(store: MemoryStore, zarr_format: Literal[2, 3]) -> dict[str, Any]:
     """Everything in ``store`` by key, with the consolidated metadata of its root, the root's metadata last."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata")
-        zarr.consolidate_metadata(store, zarr_format=zarr_format)
-    return _contents(store)
+        await asynchronous.consolidate_metadata(store, zarr_format=zarr_format)
+    keys = [key async for key in store.list()]
+    return {key: await store.get(key, default_buffer_prototype()) for key in sorted(keys, key=_root_last)}
 
 
 def _mask_layout(layout: Layout, bands: int) -> Layout:
@@ -187,8 +203,8 @@ def _sizes(sizes: Any, what: str, shape: Shape3, side: tuple[int, int]) -> Shape
     return bands, rows, cols
 
 
-def _create(
-    root: zarr.Group,
+async def _create(
+    root: zarr.AsyncGroup,
     name: str,
     shape: Shape3,
     dtype: np.dtype,
@@ -197,7 +213,7 @@ def _create(
     layout: Layout,
     fill: Any,
 ) -> None:
-    root.create_array(
+    await root.create_array(
         name,
         shape=shape,
         dtype=dtype,
@@ -215,18 +231,18 @@ def _dimensions(dims: tuple[str, ...], attrs: dict[str, Any], layout: Layout) ->
     return {"attributes": attrs | {"_ARRAY_DIMENSIONS": list(dims)}}
 
 
-def _labels(root: zarr.Group, name: str, labels: tuple[str, ...], layout: Layout) -> None:
+async def _labels(root: zarr.AsyncGroup, name: str, labels: tuple[str, ...], layout: Layout) -> None:
     width = max(map(len, labels))
     dtype: Any = str if layout.zarr_format == 3 else f"<U{width}"
-    array = root.create_array(
+    array = await root.create_array(
         name, shape=(len(labels),), chunks=(len(labels),), dtype=dtype, compressors=None, **_dimensions((name,), {}, layout)
     )
-    array[:] = np.asarray(labels, dtype=object if layout.zarr_format == 3 else dtype)
+    await array.setitem(slice(None), np.asarray(labels, dtype=object if layout.zarr_format == 3 else dtype))
 
 
-def _coordinate(root: zarr.Group, name: str, values: np.ndarray, grid: Grid, layout: Layout) -> None:
+async def _coordinate(root: zarr.AsyncGroup, name: str, values: np.ndarray, grid: Grid, layout: Layout) -> None:
     dims = (name,) if values.ndim else ()
-    array = root.create_array(
+    array = await root.create_array(
         name,
         shape=values.shape,
         dtype=values.dtype,
@@ -235,7 +251,7 @@ def _coordinate(root: zarr.Group, name: str, values: np.ndarray, grid: Grid, lay
         fill_value=None if layout.zarr_format == 2 else np.zeros((), values.dtype)[()],
         **_dimensions(dims, _coordinate_attrs(name, grid), layout),
     )
-    array[...] = values
+    await array.setitem(..., values)
 
 
 def _coordinate_attrs(name: str, grid: Grid) -> dict[str, Any]:
@@ -260,14 +276,6 @@ def _coordinate_attrs(name: str, grid: Grid) -> dict[str, Any]:
         return axis | {"standard_name": word, "long_name": word, "units": unit}
     units = crs.axis_info[0].unit_name if crs.axis_info else "metre"
     return axis | {"standard_name": f"projection_{name}_coordinate", "units": units}
-
-
-def _contents(store: MemoryStore) -> dict[str, Any]:
-    async def collect() -> dict[str, Any]:
-        keys = [key async for key in store.list()]
-        return {key: await store.get(key, default_buffer_prototype()) for key in sorted(keys, key=_root_last)}
-
-    return sync(collect())
 
 
 def _root_last(key: str) -> tuple[int, str]:

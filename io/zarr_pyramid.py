@@ -10,7 +10,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import zarr
+from zarr.api import asynchronous
+from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 from ..graph.block import Block
@@ -23,7 +24,7 @@ from ..graph.run import Progress, run_cascade
 from .geozarr import multiscales
 from .passes import passes
 from .registry import as_uri
-from .zarr_layout import Layout, build_group, checked_layout, consolidated
+from .zarr_layout import Layout, build_groups, checked_layout, consolidated
 from .zarr_sink import ZarrWriter, assert_aligned, task_chunks, write_store
 from .zarr_store import Options
 
@@ -73,7 +74,7 @@ def to_zarr_pyramid(
     options: Options = tuple(sorted((storage_options or {}).items()))
     settings = (chunks, shards, compressor, zarr_format)
     layouts = [_layout(level, *settings) for level in levels]
-    stores = [build_group(level.meta, layout) for level, layout in zip(levels, layouts, strict=True)]
+    stores = build_groups([level.meta for level in levels], layouts)
     contents = pyramid_group(levels, stores, layouts[0], method)
     found = passes(levels, lambda k, node: task_chunks(node.meta, layouts[k]), optimize, memory_limit)
     for each in found:
@@ -99,11 +100,14 @@ def _nothing(block: Block, region: Region) -> None:
 def pyramid_group(levels: Sequence[Node], stores: Sequence[dict[str, Any]], layout: Layout, method: str) -> dict[str, Any]:
     """Everything of the store but its pixels, by key, the root's metadata last."""
     contents = {f"{number}/{key}": value for number, store in enumerate(stores) for key, value in store.items()}
-    store = MemoryStore(contents)
-    zarr.create_group(
-        store, zarr_format=layout.zarr_format, attributes=multiscales([level.meta.grid for level in levels], method)
-    )
-    return consolidated(store, layout.zarr_format)
+    attrs = multiscales([level.meta.grid for level in levels], method)
+
+    async def with_root() -> dict[str, Any]:
+        store = MemoryStore(contents)
+        await asynchronous.create_group(store=store, zarr_format=layout.zarr_format, attributes=attrs)
+        return await consolidated(store, layout.zarr_format)
+
+    return sync(with_root())
 
 
 def _layout(level: Node, chunks: Any, shards: Any, compressor: Any, zarr_format: int) -> Layout:

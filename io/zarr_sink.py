@@ -193,7 +193,10 @@ def _write_local(target: Path, contents: dict[str, Any], write: Callable[[str], 
     try:
         staging.mkdir(parents=True)
         write(str(staging))
-        _publish(open_store(str(staging), (), write=True), contents)
+        for key, value in contents.items():
+            path = staging / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(value.to_bytes())
         if target.exists():
             target.rename(old)
         staging.rename(target)
