@@ -165,7 +165,7 @@ def clear_line(patch, at, stride, line, clear):  # type: ignore[no-untyped-def]
 
 
 @_njit
-def halved_checked(pixels, valid, stride, rows, limits, whole, out, done):  # type: ignore[no-untyped-def]
+def halved_checked(pixels, valid, stride, rows, limits, plain, whole, out, done):  # type: ignore[no-untyped-def]
     """``rows`` lines of ``out`` from a patch of pixels, 0 where invalid, and one of ones and zeros that says where.
 
     A sum over the valid taps alone is the sum with zeros for the others; that of the ones and zeros is its weight. Where it is
@@ -197,7 +197,7 @@ def halved_checked(pixels, valid, stride, rows, limits, whole, out, done):  # ty
                 value = limits[0] if value < limits[0] else value
                 value = limits[1] if value > limits[1] else value
             values[k] = value if done[i, k] else 0.0
-        if limits is None:
+        if plain is not None:
             clear_line(valid, 2 * i * stride, stride, long, clear)
             composed_line(pixels, 2 * i * stride, stride, long, even, odd, composed)
             for k in range(cols):
@@ -254,7 +254,7 @@ def gathered(flat, strides, mask, mask_strides, band, rows, cols, pixels, valid)
 
 
 @_njit
-def reduce(flat, strides, mask, mask_strides, where, limits, whole, out, done):  # type: ignore[no-untyped-def]
+def reduce(flat, strides, mask, mask_strides, where, limits, plain, whole, out, done):  # type: ignore[no-untyped-def]
     """Fill ``out`` (bands, rows, cols), and ``done`` (1 or bands, rows, cols) where there is a mask.
 
     Parameters
@@ -264,7 +264,9 @@ def reduce(flat, strides, mask, mask_strides, where, limits, whole, out, done): 
         mask, one of 0 for a mask that all bands share.
     where : (the block's first row and col, the image's height and width, the output's first row and col)
     limits : (least, greatest) or None
-        Both steps are rounded half up and clipped to these; None, which is compiled apart: neither.
+        Both steps are rounded half up and clipped to these; None: neither.
+    plain : True or None
+        True where ``limits`` is None, and the other way round: the compiler leaves out what an argument of None rules out.
     whole : bool
         What is rounded fits int32.
     """
@@ -281,32 +283,31 @@ def reduce(flat, strides, mask, mask_strides, where, limits, whole, out, done): 
                 cols = min(COLS, all_cols - j)
                 u, wide = 2 * (col_out + j) - BEFORE, 2 * cols + AROUND
                 target = out[b, i : i + rows, j : j + cols]
-                inside = v >= 0 and u >= 0 and v + tall <= height and u + wide <= width
-                if inside and masked:
+                direct = v >= 0 and u >= 0 and v + tall <= height and u + wide <= width
+                if direct and masked:
                     at = b * mask_strides[0] + (v - top) * mask_strides[1] + (u - left)
-                    inside = all_true(mask, at, mask_strides[1], tall, wide)
-                if inside:
+                    direct = all_true(mask, at, mask_strides[1], tall, wide)
+                if direct:
                     at = b * strides[0] + (v - top) * strides[1] + (u - left)
-                    if limits is None:
+                    if plain is not None:
                         halved(flat, at, strides[1], rows, target)
-                    else:
+                    if limits is not None:
                         round_halved(flat, at, strides[1], rows, limits[0], limits[1], whole, target)
-                    clear = True
                 else:
                     row_of, col_of = np.empty(tall, np.int64), np.empty(wide, np.int64)
                     for k in range(tall):
                         row_of[k] = _mirrored(v + k, height) - top
                     for k in range(wide):
                         col_of[k] = _mirrored(u + k, width) - left
-                    clear = gathered(flat, strides, mask, mask_strides, b, row_of, col_of, pixels, valid)
-                    if not clear:
+                    if not gathered(flat, strides, mask, mask_strides, b, row_of, col_of, pixels, valid):
                         settled = done[b if done.shape[0] > 1 else 0, i : i + rows, j : j + cols]
-                        halved_checked(pixels, valid, wide, rows, limits, whole, target, settled)
-                    elif limits is None:
+                        halved_checked(pixels, valid, wide, rows, limits, plain, whole, target, settled)
+                        continue
+                    if plain is not None:
                         halved(pixels, 0, wide, rows, target)
-                    else:
+                    if limits is not None:
                         round_halved(pixels, 0, wide, rows, limits[0], limits[1], whole, target)
-                if clear and masked:
+                if masked:
                     done[b if done.shape[0] > 1 else 0, i : i + rows, j : j + cols] = True
 
 

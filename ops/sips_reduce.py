@@ -208,7 +208,8 @@ def _reduced(
     mask, mask_strides = _flat(np.ones((1, 1, 1), bool) if valid is None else valid)
     band = -1 if valid is None else mask_strides[0] if len(valid) > 1 else 0
     where = np.array([covered.row0, covered.col0, *shape, region.row0, region.col0])
-    reduce(flat, strides, mask, (band, mask_strides[1]), where, limits, fits_int32(data.dtype), out, done)
+    plain = True if limits is None else None
+    reduce(flat, strides, mask, (band, mask_strides[1]), where, limits, plain, fits_int32(data.dtype), out, done)
     return out, None if valid is None else done
 
 
