@@ -81,10 +81,14 @@ class DRAParameters:
         high = min(last, e_max + b * (e_max - e_min))
         origin = 0.0 if first_bucket_value is None else float(first_bucket_value)
         end = float(bins.size) if last_bucket_value is None else float(last_bucket_value)
-        step = (end - origin) / bins.size
-        if np.isinf(step):
-            step = end / bins.size - origin / bins.size
-        return cls(low * step + origin, high * step + origin, first * step + origin, last * step + origin)
+        width = end - origin
+        if np.isfinite(width):
+            step = width / bins.size
+            values = [place * step + origin for place in (low, high, first, last)]
+        else:
+            shares = (place / bins.size for place in (low, high, first, last))
+            values = [origin * (1 - share) + end * share for share in shares]
+        return cls(*values)
 
     def build_lut(self, input_dtype: Any, output_dtype: Any = "uint8", range_adjustment: str = "dra") -> npt.NDArray[Any]:
         """What every value of an integer type becomes, as ``dra()`` maps it.

@@ -184,3 +184,20 @@ def test_impossible_arguments() -> None:
 def test_json_round_trip() -> None:
     node = dra(array_source(np.arange(12, dtype="i2").reshape(1, 3, 4)))
     assert from_json(to_json(node)).token == node.token
+
+
+def test_the_whole_range_of_floats_goes_from_minimum_to_maximum() -> None:
+    data = np.random.default_rng(8).normal(size=(2, 60, 70))
+    node = dra(array_source(data), mode="minmax")
+    expected = [[[band.min(), band.max()]] for band in data]
+    assert whole(node.inputs[1]).data.tolist() == expected
+    suggested = whole(dra(array_source(data)).inputs[1]).data[:, 0]
+    assert (suggested[:, 0] >= data.min(axis=(1, 2))).all()
+    assert (suggested[:, 1] <= data.max(axis=(1, 2))).all()
+
+
+@pytest.mark.parametrize("values", [[-1.7e308, 0, 1.7e308], [1e-300, 1e300], [5e-324, 1e-323], [2**53, 2**53 + 2]])
+def test_ranges_at_the_ends_of_what_floats_hold(values: list[float]) -> None:
+    node = dra(array_source(np.array([[values]], np.float64)), mode="minmax")
+    assert whole(node.inputs[1]).data.tolist() == [[[values[0], values[-1]]]]
+    assert np.isfinite(whole(dra(array_source(np.array([[values]], np.float64))).inputs[1]).data).all()

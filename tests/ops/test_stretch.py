@@ -242,3 +242,32 @@ def test_reduced_keeps_the_range() -> None:
 def test_json_round_trip(dtype: str) -> None:
     node = stretch(pixels(np.arange(12, dtype=dtype).reshape(1, 3, 4)))
     assert from_json(to_json(node)).token == node.token
+
+
+@pytest.mark.parametrize("dtype", ["i4", "u4", "i8", "f4", "f8"])
+@pytest.mark.parametrize("per_band", [True, False])
+def test_the_ends_of_any_type_are_minimum_and_maximum(dtype: str, per_band: bool) -> None:
+    data = (np.random.default_rng(7).gamma(2, 30000, (2, 50, 60)) + np.array([0, 1e5])[:, None, None]).astype(dtype)
+    found = whole(stretch(pixels(data), (0, 100), per_band=per_band).inputs[1]).data[:, 0].tolist()
+    if per_band:
+        assert found == [[float(band.min()), float(band.max())] for band in data]
+    else:
+        assert found == [[float(data.min()), float(data.max())]] * 2
+
+
+def test_wide_integers_of_a_small_range_are_counted_value_by_value() -> None:
+    data = np.random.default_rng(8).integers(10**6, 10**6 + 4000, (1, 101, 101)).astype(np.int32)
+    found = whole(stretch(pixels(data), (10, 90)).inputs[1]).data[0, 0]
+    lower, higher = (np.percentile(data, (10, 90), method=method) for method in ("lower", "higher"))
+    assert (lower <= found).all()
+    assert (found <= higher).all()
+
+
+@pytest.mark.parametrize("dtype", ["i4", "f4"])
+def test_the_range_of_floats_is_the_same_for_every_partition(dtype: str) -> None:
+    data = (np.random.default_rng(9).gamma(2, 300, (2, 64, 65))).astype(dtype)
+    source = pixels(data)
+    counted = stretch(source).inputs[1].inputs[0]
+    states = [counted.partial((source.kernel((), Region(r, r + 16, 0, 65)),)) for r in range(0, 64, 16)]  # type: ignore[attr-defined]
+    parted = counted.finish(counted.combine(states[::-1]))  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(parted.data, whole(counted).data)
