@@ -57,15 +57,16 @@ def display_range(values: np.ndarray) -> tuple[float, float]:
         first_value = int(np.iinfo(values.dtype).min)
         counts, step = np.bincount(values.astype(np.int64) - first_value, minlength=2 ** (8 * values.itemsize)), 1.0
     else:
-        counts, edges = np.histogram(values.astype(float), 4096)
-        first_value, step = edges[0], (edges[-1] - edges[0]) / 4096
+        step = 2.0 ** np.ceil(np.log2((float(values.max()) - float(values.min())) / 8192))
+        first_value = np.floor(values.min() / step) * step
+        counts = np.bincount(np.floor((values.astype(float) - first_value) / step).astype(int))
     upto, total = np.cumsum(counts), counts.sum()
     e_min = next(k for k, c in enumerate(upto) if c >= 0.02 * total)
     e_max = max(0, max((k for k, c in enumerate(upto) if c <= 0.98 * total), default=-1))
     filled = np.nonzero(counts)[0]
     low = max(filled[0], e_min - 0.2 * (e_max - e_min))
     high = min(filled[-1], e_max + 0.4 * (e_max - e_min))
-    return low * step + first_value, high * step + first_value
+    return max(low * step + first_value, float(values.min())), high * step + first_value
 
 
 def displayed(pixels: np.ma.MaskedArray) -> np.ndarray:
