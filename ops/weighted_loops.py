@@ -350,58 +350,101 @@ def add_across(src, weights, first, count, strip, lines):  # type: ignore[no-unt
 
 
 @njit(nogil=True, cache=True)
+def is_whole(mask, where, window, m, widths):  # type: ignore[no-untyped-def]
+    """Whether the window is upright and its boxes are made of whole pixels, all of them valid and none twice."""
+    _, _, height, width, _, _ = where
+    nx, ny = round(widths[0]), round(widths[1])
+    if not (nx == widths[0] and ny == widths[1] and nx * ny <= _MOST_ADDED and is_upright(m)):
+        return False
+    if m[3] != nx or m[8] != ny or m[16] != 0.0 or m[19] != 0.0:
+        return False
+    x0, y0, off = corner_of(window, m, nx, ny)
+    inside = x0 >= 0 and y0 >= 0 and x0 + (window[3] - window[2]) * nx <= width and y0 + (window[1] - window[0]) * ny <= height
+    return inside and off <= 0.5 * EDGE and all_serve(mask, where, window, m, reach_of(0, nx), reach_of(0, ny))
+
+
+@njit(nogil=True, cache=True)
+def corner_of(window, m, nx, ny):  # type: ignore[no-untyped-def]
+    """Column and row of the first pixel of a window of boxes of whole pixels, and how far off that is."""
+    x = m[2] + nx * (window[2] + 0.5 - m[1]) - 0.5 * nx
+    y = m[6] + ny * (window[0] + 0.5 - m[0]) - 0.5 * ny
+    return round(x), round(y), max(abs(x - round(x)), abs(y - round(y)))
+
+
+@njit(nogil=True, cache=True)
 def whole_means(src, mask, where, windows, maps, out, done, widths, rounds, room):  # type: ignore[no-untyped-def]
     """``upright`` for boxes that are made of whole pixels, the same number each; True for the windows left over.
 
     Sums are of the type of ``room``: integers may be added in any order, floats are in that of ``upright``.
     """
-    top, left, height, width, row_out, col_out = where
+    top, left, _, _, row_out, col_out = where
     rest = np.ones(windows.shape[0], np.bool_)
     for p in range(windows.shape[0]):
-        nx, ny = round(widths[p, 0]), round(widths[p, 1])
-        whole = nx == widths[p, 0] and ny == widths[p, 1] and nx * ny <= _MOST_ADDED
-        if not (whole and is_upright(maps[p]) and maps[p, 3] == nx and maps[p, 8] == ny):
+        rest[p] = not is_whole(mask, where, windows[p], maps[p], widths[p])
+    p = 0
+    while p < windows.shape[0]:
+        first, nx, ny = p, round(widths[p, 0]), round(widths[p, 1])
+        p += 1
+        if rest[first]:
             continue
-        xr, _, xq, _, _, _ = line_of(maps[p], 0.5)
-        _, _, _, y, _, _ = line_of(maps[p], windows[p, 0] + 0.5 - maps[p, 0])
-        x = xr + nx * (windows[p, 2] + 0.5 - maps[p, 1])
-        x0, y0 = round(x - 0.5 * nx), round(y - 0.5 * ny)
-        bent = xq != 0.0 or maps[p, 19] != 0.0
-        if bent or abs(x - 0.5 * nx - x0) > 0.5 * EDGE or abs(y - 0.5 * ny - y0) > 0.5 * EDGE:
-            continue
-        if not all_serve(mask, where, windows[p], maps[p], reach_of(0, nx), reach_of(0, ny)):
-            continue
-        i0, j0 = windows[p, 0] - row_out, windows[p, 2] - col_out
-        rows, cols = windows[p, 1] - windows[p, 0], windows[p, 3] - windows[p, 2]
-        if x0 < 0 or y0 < 0 or x0 + cols * nx > width or y0 + rows * ny > height:
-            continue
-        rest[p] = False
-        done[:, i0 : i0 + rows, j0 : j0 + cols] = True
+        # Windows side by side are one: loops over long lines are the fastest.
+        while p < windows.shape[0] and not rest[p] and follows(windows, maps, p):
+            p += 1
+        x0, y0, _ = corner_of(windows[first], maps[first], nx, ny)
+        i0, j0, j1 = windows[first, 0] - row_out, windows[first, 2] - col_out, windows[p - 1, 3] - col_out
+        rows, cols = windows[first, 1] - windows[first, 0], j1 - j0
+        done[:, i0 : i0 + rows, j0:j1] = True
         lines, sums = np.empty(cols * nx, room.dtype), np.empty(cols, room.dtype)
         for b in range(src.shape[0]):
             for m in range(rows):
-                first, result = y0 - top + m * ny, out[b, i0 + m, j0 : j0 + cols]
-                square = src[b, first : first + ny, x0 - left : x0 - left + cols * nx]
-                if rounds:
-                    add_rows_first(square, nx, lines, sums)
-                    half, shift = nx * ny // 2, 0
-                    while 1 << shift < nx * ny:
-                        shift += 1
-                    if 1 << shift == nx * ny:
-                        for n in range(cols):
-                            result[n] = (np.int32(sums[n]) + np.int32(half)) >> np.int32(shift)
-                    else:
-                        for n in range(cols):
-                            result[n] = np.int32(math.floor(sums[n] / (nx * ny) + 0.5))
-                elif nx == 2 and ny == 2:
-                    for n in range(cols):
-                        upper = (0.0 + square[0, 2 * n]) + square[0, 2 * n + 1]
-                        result[n] = (upper + ((0.0 + square[1, 2 * n]) + square[1, 2 * n + 1])) * 0.25
-                else:
-                    add_columns_first(square, nx, lines, sums)
-                    for n in range(cols):
-                        result[n] = sums[n] / (nx * ny)
+                r = y0 - top + m * ny
+                mean_of_squares(
+                    src[b, r : r + ny, x0 - left : x0 - left + cols * nx], nx, rounds, lines, sums, out[b, i0 + m, j0:j1]
+                )
     return rest
+
+
+@njit(nogil=True, cache=True)
+def follows(windows, maps, p):  # type: ignore[no-untyped-def]
+    """Whether window ``p`` goes on to the right of the one before it, by the same map."""
+    along = windows[p, 0] == windows[p - 1, 0] and windows[p, 1] == windows[p - 1, 1] and windows[p, 2] == windows[p - 1, 3]
+    for k in range(maps.shape[1]):
+        along = along and maps[p, k] == maps[p - 1, k]
+    return along
+
+
+@njit(nogil=True, cache=True)
+def mean_of_squares(square, nx, rounds, lines, sums, result):  # type: ignore[no-untyped-def]
+    """Means of all rows of ``square`` and ``nx`` columns each."""
+    ny = square.shape[0]
+    two = np.uint64(2)
+    if nx == 2 and ny == 2 and rounds:
+        upper, lower = square[0], square[1]
+        for n in range(np.uint64(result.size)):
+            k, next_k = two * n, two * n + np.uint64(1)
+            total = (np.int32(upper[k]) + np.int32(upper[next_k])) + (np.int32(lower[k]) + np.int32(lower[next_k]))
+            result[n] = (total + np.int32(2)) >> np.int32(2)
+    elif nx == 2 and ny == 2:
+        upper, lower = square[0], square[1]
+        for n in range(np.uint64(result.size)):
+            k, next_k = two * n, two * n + np.uint64(1)
+            line = (0.0 + upper[k]) + upper[next_k]
+            result[n] = (line + ((0.0 + lower[k]) + lower[next_k])) * 0.25
+    elif rounds:
+        add_rows_first(square, nx, lines, sums)
+        half, shift = nx * ny // 2, 0
+        while 1 << shift < nx * ny:
+            shift += 1
+        if 1 << shift == nx * ny:
+            for n in range(result.size):
+                result[n] = (np.int32(sums[n]) + np.int32(half)) >> np.int32(shift)
+        else:
+            for n in range(result.size):
+                result[n] = np.int32(math.floor(sums[n] / (nx * ny) + 0.5))
+    else:
+        add_columns_first(square, nx, sums)
+        for n in range(result.size):
+            result[n] = sums[n] / (nx * ny)
 
 
 @njit(nogil=True, cache=True)
@@ -427,7 +470,7 @@ def add_rows_first(square, nx, lines, sums):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def add_columns_first(square, nx, lines, sums):  # type: ignore[no-untyped-def]
+def add_columns_first(square, nx, sums):  # type: ignore[no-untyped-def]
     """Sums of ``nx`` columns of all rows, in the order in which ``upright`` adds."""
     sums[:] = 0
     for r in range(square.shape[0]):
