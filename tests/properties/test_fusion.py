@@ -33,7 +33,7 @@ from weft.ops.where import where
 NAMES = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 BANDS = 2
 MASKS = ("none", "shared", "per band")
-TOGETHER = 12  # nodes that one function judges: compiling takes longer than in proportion to their number
+TOGETHER = 8  # nodes that one function judges: compiling takes longer than in proportion to their number
 UNARY = (
     "negative", "positive", "absolute", "fabs", "invert", "logical_not", "sqrt", "square", "reciprocal", "floor", "ceil",
     "trunc", "rint", "sign", "conjugate", "isnan", "isfinite", "isinf",
@@ -361,7 +361,7 @@ def test_a_few_random_chains(result: weft.Raster) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@settings(COMMON, max_examples=150)
+@settings(COMMON, max_examples=100)
 @given(chains())
 def test_many_random_chains(result: weft.Raster) -> None:
     assert_fusing_keeps_every_bit(result, whole=False)
