@@ -87,6 +87,19 @@ def test_dra_into_zarr(cluster, scene, tmp_path):
     assert files[0] == files[1]
 
 
+@pytest.mark.parametrize("method", ["sips", "average"])
+def test_a_pyramid_in_one_pass(cluster, scene, tmp_path, method):
+    names = iter(("here.zarr", "there.zarr"))
+    pyramid = view(scene).pyramid(method, 100)
+    urls = both(cluster, lambda: pyramid.to_zarr(tmp_path / next(names), chunks=(128, 128)))
+    files = [{p.relative_to(url): p.read_bytes() for p in tmp_path.joinpath(url).rglob("*") if p.is_file()} for url in urls]
+    assert files[0] == files[1]
+    with cluster.as_current():
+        computed = pyramid.to_numpy()
+    for number, pixels in enumerate(computed):
+        np.testing.assert_array_equal(pixels, weft.open(f"{urls[0]}/{number}").to_numpy())
+
+
 def test_statistics_and_histogram(cluster, scene):
     here, there = both(cluster, lambda: view(scene).statistics(approximate=False))
     assert here == there
