@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from weft.graph.grid import EMPTY, Grid, Region, transformer
 from weft.ops.coordinates import affine_need, affine_patches, local_scale, warp_need, warp_patches
-from weft.ops.sampling import RADIUS, WIDEN_FROM
+from weft.ops.sampling import RADIUS, WIDEN_FROM, placed
 
 UTM = Grid((3000, 3000), (20, 0, 500000, 0, -20, 5300000), "EPSG:32633")
 GLOBE = Grid((1800, 3600), (0.1, 0, -180, 0, -0.1, 90), "EPSG:4326")
@@ -68,7 +68,7 @@ def interpolated(target, source, tolerance, region=None):
         for (row0, row1, col0, col1), m in zip(windows[~single], maps[~single], strict=True):
             v, u = np.mgrid[row0:row1, col0:col1] + 0.5
             v, u = v - m[0], u - m[1]
-            here = m[2] + m[4] * v + (m[3] + m[5] * v) * u, m[6] + m[8] * v + (m[7] + m[9] * v) * u
+            here = placed(m, 2, 14, u, v), placed(m, 6, 19, u, v)
             box = np.s_[row0:row1, col0:col1]
             inside = (here[0] >= 0) & (here[0] < source.shape[1]) & (here[1] >= 0) & (here[1] < source.shape[0])
             hits[box] += inside
