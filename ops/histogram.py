@@ -130,8 +130,7 @@ class Histogram(Reduction):
                 low, high = limits[band]
                 count_linear(data, valid, low, high, counts[band])
             else:
-                even, odd = count_values(data, valid, self._values.start, len(self._values))
-                np.add(even, odd, out=counts[band], dtype=np.int64)
+                counts[band] = count_values(data, valid, self._values.start, len(self._values))
         return _trimmed(counts, limits)
 
     def combine(self, states: list[Any]) -> Counts | list[AlignedCounts | None]:
