@@ -178,6 +178,52 @@ def test_tiles_of_any_size_are_bit_equal_to_the_whole(resampling, scale, masked,
                 assert np.array_equal(part_valid, whole_valid[:, tile.rows, tile.cols])
 
 
+@settings(max_examples=50, deadline=None)
+@given(
+    resampling=st.sampled_from(RESAMPLINGS),
+    dtype=st.sampled_from(["uint8", "uint16", "int16", "int32", "float32", "float64"]),
+    factors=st.tuples(*[st.sampled_from([1.0, 2.0, 3.0, 4.0, 6.0, 0.5, -2.0, 1.5])] * 2),
+    size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    offset=st.tuples(*[st.sampled_from([0.0, 1.0, -2.0, 0.5])] * 2),
+    tile=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    masked=st.sampled_from([None, 0.05, 0.5]),
+    seed=st.integers(0, 100),
+)
+def test_simple_ratios_are_bit_equal_in_any_tiling(resampling, dtype, factors, size, offset, tile, masked, seed):
+    rng = np.random.default_rng(seed)
+    pixels = pixels_of(rng, dtype, (2, *size))
+    valid = None if masked is None else rng.random((2, *size)) >= masked
+    matrix = (factors[1], 0, offset[1] if factors[1] > 0 else size[1], 0, factors[0], offset[0] if factors[0] > 0 else size[0])
+    shape = tuple(max(1, min(70, int(n / abs(factor)))) for n, factor in zip(size, factors, strict=True))
+    full = run(pixels, valid, matrix, shape, resampling, antialias=True)
+    whole_valid = np.broadcast_to(True if full.valid is None else full.valid, full.data.shape)
+    for row in range(0, shape[0], tile[0]):
+        for col in range(0, shape[1], tile[1]):
+            part_of = Region(row, min(row + tile[0], shape[0]), col, min(col + tile[1], shape[1]))
+            part = run(pixels, valid, matrix, shape, resampling, antialias=True, region=part_of)
+            assert np.array_equal(part.data, full.data[:, part_of.rows, part_of.cols], equal_nan=True)
+            here = np.broadcast_to(True if part.valid is None else part.valid, part.data.shape)
+            assert np.array_equal(here, whole_valid[:, part_of.rows, part_of.cols])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "uint32", "float64"])
+@pytest.mark.parametrize("factors", [(2, 2), (3, 3), (6, 6), (4, 8), (1, 5)])
+def test_means_of_whole_squares_are_exact(dtype, factors):
+    rng, (ny, nx) = np.random.default_rng(6), factors
+    shape = 150, 130
+    pixels = rng.integers(0, 200, (2, shape[0] * ny, shape[1] * nx)).astype(dtype)
+    sums = pixels.reshape(2, shape[0], ny, shape[1], nx).astype(np.int64).sum(axis=(2, 4))
+    wanted = sums / (ny * nx) if dtype == "float64" else (2 * sums + ny * nx) // (2 * ny * nx)
+    matrix = (float(nx), 0, 0, 0, float(ny), 0)
+    assert np.array_equal(run(pixels, None, matrix, shape, "average").data, wanted)
+    few = np.ones((1, *pixels.shape[1:]), bool)
+    few[0, ny * 20, nx * 30] = False  # one window takes the other path
+    result = run(pixels, few, matrix, shape, "average").data
+    untouched = np.ones(shape, bool)
+    untouched[20, 30] = False
+    assert np.array_equal(result[:, untouched], wanted[:, untouched])
+
+
 @pytest.mark.parametrize("resampling", [*WEIGHING, "max"])
 @pytest.mark.parametrize("matrix", [(2.0, 0, 0.25, 0, -1.7, 88), (1.9, 0.4, -20, -0.4, 1.9, 9)])
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
