@@ -61,7 +61,7 @@ class Explanation:
         for name, exact, times in self.rules:
             rows.append(("rule", f"{name}{f' x {times}' if times > 1 else ''}{'' if exact else '   [bounded, not bit-exact]'}"))
         if self.fused:
-            rows.append(("fused", f"{_plural(self.fused, 'pointwise node')} into others, strip by strip"))
+            rows.append(("fused", f"{_plural(self.fused, 'pointwise node')} into others, one pass per block"))
         for name, kind, tasks, reason in self.barriers:
             rows.append(("barrier", f"{name}: {kind}, {_plural(tasks, 'task')}; {reason}"))
         height, width = self.chunks[0][0], self.chunks[1][0]
