@@ -27,3 +27,6 @@ def test_the_first_example(tmp_path, monkeypatch, capsys):
     ndvi = names["ndvi"][:, 1000:1200, 1000:1200].to_numpy()
     assert ndvi.dtype == np.float32
     assert -1 <= ndvi.min() < ndvi.max() <= 1
+    levels = names["levels"]
+    np.testing.assert_array_equal(weft.open("levels.zarr/1").to_numpy(), levels[0].sips_reduce().to_numpy())
+    assert Path("shown.png").stat().st_size > 10_000
