@@ -2,11 +2,12 @@
 
 A change of CRS is computed exactly on a lattice and by biquadratic functions between. The lattice is anchored to the output
 grid: cells of 64 x 64 output pixels from (0, 0), each known at its corners, edge midpoints and centre. A cell is cut into
-four as long as straight lines between its corners would miss its midpoints by more than a quarter of the tolerance, or a
-point has no place in the source's CRS, or the parabolas miss two further points by more than a sixteenth; a cell of 8 pixels
-that still fails is computed pixel by pixel. So is every pixel of a grid so coarse that 8 of them reach around much of the
-globe. What the parabolas are off by is of the third order: where the projection is smooth, a thousandth of the tolerance and
-less. The decision looks at nothing but the cell, so a pixel's coordinates never depend on the region they are asked for in.
+four as long as straight lines between its corners would miss its midpoints by more than the tolerance (or a 256th of the
+cell, but a quarter of the tolerance is always let pass), or a point has no place in the source's CRS, or the parabolas miss
+two further points by more than a 64th of the tolerance; a cell of 8 pixels that still fails is computed pixel by pixel. So is
+every pixel of a grid so coarse that 8 of them reach around much of the globe. What the parabolas are off by is of the third
+order: where the projection is smooth, a hundredth of the tolerance and less. The decision looks at nothing but the cell, so a
+pixel's coordinates never depend on the region they are asked for in.
 
 Longitude is a circle: a source in degrees is found whichever turn its columns are counted in.
 """
@@ -30,6 +31,7 @@ _PART_OF_GLOBE = 1 / 16  # of the way around; a larger cell is cut whatever its 
 # Where else a cell is looked at, down and across, in cells: cubics are furthest from their parabolas near 0.21 and 0.79;
 # not both points can be met by chance, nor do these numbers divide a turn of longitude.
 _CHECKS = np.array([[0.2138, 0.7747], [0.2251, 0.2382]])
+_BENT = 1 / 256  # of a cell's extent that straight lines may miss: the scale is taken for the same all over it
 _FAR = 8.0  # source pixels; a cell further than this and its own size outside the image has no sample in it
 
 Matrix = tuple[float, float, float, float, float, float]
@@ -174,11 +176,11 @@ def _leaves(target: Grid, source: Grid, tolerance: float, block: Region) -> Patc
             nowhere = np.isnan(cells).all(axis=(1, 2, 3))
             nowhere[nowhere] = _is_nowhere(target, source, origins[nowhere], size)
         small = size <= first
-        good = small & finite & (_misfit(cells) <= tolerance / 4)
+        good = small & finite & (_misfit(cells) <= np.clip(_extent(cells) * _BENT, tolerance / 4, tolerance))
         away = small & finite & ~_may_touch(cells, source.shape, turn)
         keep = good & ~away
         patches = _cell_patches(origins[keep], size, cells[keep])
-        fits = _is_close(target, source, patches, size, tolerance / 16, turn)
+        fits = _is_close(target, source, patches, size, tolerance / 64, turn)
         found.append(Patches(patches.windows[fits], patches.maps[fits]))
         keep[keep] = fits
         rest = ~(keep | away | nowhere)
@@ -252,6 +254,12 @@ def _misfit(cells: np.ndarray) -> np.ndarray:
     difference = guess - true
     worst: np.ndarray = np.hypot(difference[..., 0], difference[..., 1]).max(axis=1)
     return worst
+
+
+def _extent(cells: np.ndarray) -> np.ndarray:
+    """The longer side, in source pixels, of the boxes around (n, 3, 3, 2) cells."""
+    result: np.ndarray = (cells.max(axis=(1, 2)) - cells.min(axis=(1, 2))).max(axis=1)
+    return result
 
 
 def _may_touch(cells: np.ndarray, shape: tuple[int, int], turn: Turn | None) -> np.ndarray:
