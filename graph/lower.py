@@ -156,7 +156,8 @@ def to_dask_pair(plan: Plan) -> tuple[da.Array, da.Array | None]:
 
 
 def block_data(block: Block, region: Region) -> np.ndarray:
-    return block.data
+    """The pixels, safe to write into: a tile of the cache stays as it is."""
+    return block.data if block.data.flags.owndata else block.data.copy()
 
 
 def block_valid(block: Block, region: Region) -> np.ndarray:

@@ -32,7 +32,9 @@ class TiledSource(Source):
         valid: np.ndarray | None = None
         for tile in self.tiles(region):
             part = tile.intersect(region)
-            block = tile_cache().get((self.token, tile), partial(self._read_compact, tile)).cut(tile, part)
+            block = tile_cache().get((self.token, tile), partial(self._read_compact, tile)).window(*part.within(tile))
+            if part == region:
+                return block.compact()  # a view: who hands pixels to users copies what is not its own
             rows, cols = part.within(region)
             if data is None:
                 data = np.empty((bands, *region.shape), dtype)

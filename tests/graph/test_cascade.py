@@ -108,7 +108,7 @@ def test_all_tasks_are_told_of(ops):
         def __enter__(self) -> Any:
             return lambda: done.append(1)
 
-        def __exit__(self, *_: Any) -> None:
+        def __exit__(self, *_: object) -> None:
             pass
 
     run_cascade(make_plan(layers[0].node, (16, 16), "none"), layers, progress=Bar, description="all")

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from weft.graph.block import Block
 from weft.graph.cache import tile_cache
 from weft.graph.grid import Grid, Region
+from weft.graph.lower import to_dask, to_dask_pair
 from weft.graph.node import Meta
+from weft.graph.plan import make_plan
 from weft.graph.source import ChunkedSource, TiledSource
 
 sides = st.integers(1, 30)
@@ -129,3 +131,17 @@ def test_what_a_source_must_define() -> None:
         VagueChunks().valid  # noqa: B018
     with pytest.raises(NotImplementedError):
         VagueChunks().validator  # noqa: B018
+
+
+def test_what_users_get_of_a_tile_is_theirs(ops):
+    """A chunk that is one tile is not copied within the graph, so it is where it leaves it."""
+    node = ops.Noise((32, 32), (16, 16), masked=True)
+    plan = make_plan(node, (16, 16), "none")
+    before = to_dask(plan).compute()
+    for array in to_dask_pair(plan):
+        assert array is not None
+        chunk = array.blocks[0, 0, 0].compute()
+        if chunk.flags.writeable:
+            chunk[...] = 0
+    np.testing.assert_array_equal(to_dask(plan).compute(), before)
+    assert before.any()
