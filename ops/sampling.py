@@ -43,7 +43,7 @@ from .sampling_loops import EDGE, bilinear, nearest
 from .weighted_loops import upright, weighted, whole_means
 
 WIDEN_FROM = 1 / 0.95
-_LEAST_WIDTH = 2.0**-10  # source pixels; a footprint narrower than this is a point
+_LEAST_WIDTH, _MOST_WIDTH = 2.0**-10, 2.0**40  # source pixels; what is narrower is a point, and no image is wider
 
 
 class Resampling(NamedTuple):
@@ -130,9 +130,10 @@ def widening(scale: np.ndarray, resampling: str, antialias: bool) -> np.ndarray:
     """How much wider than plain the kernel is at these scales, or how wide the footprint, in source pixels."""
     kind = RESAMPLINGS[resampling]
     if kind.footprint:
-        widths: np.ndarray = np.maximum(scale, _LEAST_WIDTH)
+        widths: np.ndarray = np.clip(scale, _LEAST_WIDTH, _MOST_WIDTH)
         return widths
-    return np.where(scale > WIDEN_FROM, scale, 1.0) if antialias and kind.weighs else np.ones_like(scale)
+    wide = np.minimum(scale, _MOST_WIDTH)
+    return np.where(scale > WIDEN_FROM, wide, 1.0) if antialias and kind.weighs else np.ones_like(scale)
 
 
 def _reach(widths: np.ndarray, resampling: str) -> np.ndarray:
@@ -255,7 +256,7 @@ def _picked(
     where = np.array([covered.row0, covered.col0, *shape, region.row0, region.col0])
     counts = np.zeros(2 ** (8 * keys.itemsize) if how == MODE and keys.itemsize <= 2 else 0, np.uint32)
     for windows, maps in pieces:
-        widths = np.maximum(maps[:, 10:12], _LEAST_WIDTH)
+        widths = np.clip(maps[:, 10:12], _LEAST_WIDTH, _MOST_WIDTH)
         footprint(keys, mask, where, windows, maps, lower, upper, done, widths, how, counts)
     if how == MEDIAN and meta.dtype.kind in "iu":
         lower = (lower | upper) - ((lower ^ upper) >> lower.dtype.type(1))  # half up, without overflow

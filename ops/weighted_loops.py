@@ -86,7 +86,7 @@ def weighted(src, mask, where, windows, maps, out, done, widths, kind, rounds, l
     """Any number of separable taps, upright or not. ``finite``: no infinity, so 0 weighs nothing."""
     top, left, height, width, row_out, col_out = where
     masks = mask.shape[0]
-    widest = int(2 * reach_of(kind, widths.max())) + 4
+    widest = min(int(2 * reach_of(kind, widths.max())) + 4, max(width, height))
     wx, wy = np.empty(widest), np.empty(widest)
     for p in range(windows.shape[0]):
         reach_x, reach_y = reach_of(kind, widths[p, 0]), reach_of(kind, widths[p, 1])
@@ -289,7 +289,7 @@ def upright(src, mask, where, windows, maps, out, done, widths, kind, rounds, lo
         i0, j0 = windows[p, 0] - row_out, windows[p, 2] - col_out
         rows, cols = windows[p, 1] - windows[p, 0], windows[p, 3] - windows[p, 2]
         done[:, i0 : i0 + rows, j0 : j0 + cols] = True
-        wx, wy = np.empty((cols, int(2 * reach_x) + 2)), np.empty((rows, int(2 * reach_y) + 2))
+        wx, wy = np.empty((cols, min(int(2 * reach_x) + 2, width))), np.empty((rows, min(int(2 * reach_y) + 2, height)))
         x_first, x_count, x_sum = np.empty(cols, np.int64), np.empty(cols, np.int64), np.empty(cols)
         y_first, y_count, y_sum = np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows)
         for n in range(cols):
@@ -354,7 +354,7 @@ def is_whole(mask, where, window, m, widths):  # type: ignore[no-untyped-def]
     """Whether the window is upright and its boxes are made of whole pixels, all of them valid and none twice."""
     _, _, height, width, _, _ = where
     nx, ny = round(widths[0]), round(widths[1])
-    if not (nx == widths[0] and ny == widths[1] and nx * ny <= _MOST_ADDED and is_upright(m)):
+    if not (nx == widths[0] and ny == widths[1] and widths[0] * widths[1] <= _MOST_ADDED and is_upright(m)):
         return False
     if m[3] != nx or m[8] != ny or m[16] != 0.0 or m[19] != 0.0:
         return False

@@ -12,7 +12,7 @@ from weft.graph.errors import ArgumentError, DtypeError
 from weft.graph.grid import EMPTY, Grid, Region
 from weft.graph.node import Meta
 from weft.ops.coordinates import affine_need, affine_patches
-from weft.ops.sampling import WIDEN_FROM, check_resampling, sample
+from weft.ops.sampling import WIDEN_FROM, check_resampling, sample, taps
 
 WEIGHING, PICKING = ("bilinear", "cubic", "lanczos", "average"), ("mode", "min", "max", "median")
 RESAMPLINGS = ("nearest", *WEIGHING, *PICKING)
@@ -310,6 +310,23 @@ def test_a_valid_result_is_never_nodata(dtype, nodata, line, resampling):
     assert not (apart == nodata).any()
     assert np.array_equal(apart[~meets], plain[~meets])
     np.testing.assert_allclose(apart[meets].astype("f8"), nodata, rtol=0.02, atol=1)
+
+
+@pytest.mark.parametrize("scale", [40.0, 2.0**15, 1e12, 1e300])
+@pytest.mark.parametrize("upright", [True, False])
+@pytest.mark.parametrize("resampling", ["bilinear", "cubic", "lanczos", *RESAMPLINGS[4:]])
+def test_where_a_pixel_holds_the_whole_image_it_is_of_the_whole_image(resampling, upright, scale):
+    pixels = np.random.default_rng(9).integers(0, 50, (1, 20, 30)).astype(np.uint8)
+    patches = next(affine_patches((1e-3, 0 if upright else 1e-3, 15, 0, 1e-3, 10), Region(0, 2, 0, 2)))
+    patches.maps[:, 10:12] = scale
+    meta = Meta(Grid((2, 2)), ("b0",), pixels.dtype, None, masked=True)
+    assert taps(patches, (20, 30), resampling, True) == Region(0, 20, 0, 30)
+    result = sample(Block(pixels), Region(0, 20, 0, 30), (20, 30), [patches], Region(0, 2, 0, 2), meta, resampling, True)
+    values = np.sort(pixels.ravel())
+    wanted = {"mode": np.bincount(values).argmax(), "min": values[0], "max": values[-1], "median": values[300]}
+    slack = (2 if scale > 100 else 8) if resampling in WEIGHING[:3] else 1
+    assert result.valid is None
+    assert (np.abs(result.data - wanted.get(resampling, values.mean())) <= (0 if resampling in wanted else slack)).all()
 
 
 def test_unknown_resampling_lists_those_there_are():
