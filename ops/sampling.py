@@ -44,6 +44,7 @@ from .weighted_loops import upright, weighted, whole_means
 
 WIDEN_FROM = 1 / 0.95
 _LEAST_WIDTH, _MOST_WIDTH = 2.0**-10, 2.0**40  # source pixels; what is narrower is a point, and no image is wider
+_PART = 16  # pixels a side of the parts of windows that are not all valid
 
 
 class Resampling(NamedTuple):
@@ -346,10 +347,26 @@ def _sample_wide(
             return
         windows, maps, widths = windows[rest], maps[rest], widths[rest]
     rest = upright(planes, mask, where, windows, maps, out, done, widths, *how)
+    if len(mask) and rest.any():
+        # A single invalid pixel makes a whole window slow, so try smaller ones.
+        windows, of = _parts(windows[rest])
+        maps, widths = maps[rest][of], widths[rest][of]
+        rest = upright(planes, mask, where, windows, maps, out, done, widths, *how)
     if rest.any():
         # A weight of 0 cancels what is finite only; what stands beneath the mask is no tap.
         finite = planes.dtype.kind != "f" or bool((np.isfinite(planes) | ~mask if len(mask) else np.isfinite(planes)).all())
         weighted(planes, mask, where, windows[rest], maps[rest], out, done, widths[rest], *how, finite)
+
+
+def _parts(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The windows cut into parts of at most ``_PART`` pixels a side, and which window each is a part of."""
+    (row0, row1, col0, col1), longest = windows.T, int((windows[:, 1::2] - windows[:, ::2]).max())
+    steps = np.arange(0, longest, _PART)
+    of, i, j = (index.ravel() for index in np.meshgrid(np.arange(len(windows)), steps, steps, indexing="ij"))
+    row, col = row0[of] + i, col0[of] + j
+    parts = np.stack([row, np.minimum(row + _PART, row1[of]), col, np.minimum(col + _PART, col1[of])], axis=1)
+    some = (parts[:, 0] < parts[:, 1]) & (parts[:, 2] < parts[:, 3])
+    return parts[some], of[some]
 
 
 def _fill(meta: Meta) -> Any:
