@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from weft.graph.grid import EMPTY, Grid, Region, transformer
 from weft.ops.coordinates import affine_need, affine_patches, local_scale, warp_need, warp_patches
-from weft.ops.sampling import RADIUS, WIDEN_FROM, placed
+from weft.ops.sampling import RESAMPLINGS, WIDEN_FROM, placed
 
+RADIUS = {name: kind.radius for name, kind in RESAMPLINGS.items() if not kind.footprint}
 UTM = Grid((3000, 3000), (20, 0, 500000, 0, -20, 5300000), "EPSG:32633")
 GLOBE = Grid((1800, 3600), (0.1, 0, -180, 0, -0.1, 90), "EPSG:4326")
 EASTWARD = Grid((900, 1800), (0.2, 0, 0, 0, -0.2, 90), "EPSG:4326")  # longitudes 0 to 360
