@@ -57,7 +57,7 @@ def not_nodata(data: np.ndarray, nodata: Nodata, *, ulps: int = 0) -> np.ndarray
     """
     is_float = data.dtype.kind in "fc"
     if nodata is None or nodata != nodata:
-        return ~np.isnan(data) if is_float else None
+        return ~np.isnan(data) if is_float and _may_have_nan(data) else None
     if not is_float:
         return data != nodata
     if not ulps or nodata == 0 or data.dtype.kind == "c":
@@ -71,3 +71,8 @@ def not_nodata(data: np.ndarray, nodata: Nodata, *, ulps: int = 0) -> np.ndarray
 def validated(data: np.ndarray, valid: np.ndarray | None, nodata: Nodata) -> Block:
     """A block whose pixels are valid where ``valid`` says so and they are neither nodata nor NaN."""
     return Block(data, both_valid(valid, not_nodata(data, nodata))).compact()
+
+
+def _may_have_nan(data: np.ndarray) -> bool:
+    """False only if there is certainly none: the least of some numbers is NaN if one is, and is found in one quick pass."""
+    return data.size > 0 and (data.dtype.kind == "c" or bool(np.isnan(data.min())))
