@@ -29,6 +29,7 @@ IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 class Resampled(Node):
     """What ``Affine`` and ``Warp`` share: ``source`` sampled at the pixels of ``target``."""
 
+    version: ClassVar[int] = 2
     cost: ClassVar[float] = 12.0
 
     source: Node

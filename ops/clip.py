@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ __all__ = ["clip"]
 @dataclass(frozen=True, eq=False)
 class Clip(Node):
     """``source`` limited to ``lo`` .. ``hi``, numbers of its dtype; None is no limit."""
+
+    version: ClassVar[int] = 2
 
     source: Node
     lo: int | float | None = None

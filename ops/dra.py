@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -141,6 +141,8 @@ class DRAParameters:
 @dataclass(frozen=True, eq=False)
 class DRARange(Node):
     """Table (bands, 1, 2): the range that DRA shows of each band, in data units; NaN where nothing was counted."""
+
+    version: ClassVar[int] = 2
 
     histogram: Node
     min_percentage: float

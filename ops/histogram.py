@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -59,6 +59,8 @@ class Histogram(Reduction):
     span : first and last edge; None for one bin per value, for the limits, or for powers of two
     shared : whether all bands use the limits of all bands together
     """
+
+    version: ClassVar[int] = 2
 
     source: Node
     limits: Node | None = None

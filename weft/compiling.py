@@ -28,7 +28,7 @@ def telling_of_compilation(say: Callable[[str], object]) -> Iterator[None]:
         listener.close()
 
 
-class _Listener(event.Listener):  # type: ignore[misc]  # numba has no types
+class _Listener(event.Listener):
     """Adds up the time of compilations; one that another one needs is part of it."""
 
     def __init__(self, say: Callable[[str], object]) -> None:
