@@ -175,7 +175,7 @@ def sips_convolve(image: Any, kernel: Any) -> np.ndarray:
     DtypeError
         The pixels are bool, complex, or integers of 64 bits.
     """
-    return _correlated(image, _kernel(kernel)[::-1, ::-1])
+    return _correlated(image, checked_kernel(kernel)[::-1, ::-1])
 
 
 def sips_correlate(image: Any, kernel: Any) -> np.ndarray:
@@ -199,7 +199,7 @@ def sips_correlate(image: Any, kernel: Any) -> np.ndarray:
     ArgumentError, DtypeError
         As ``sips_convolve``.
     """
-    return _correlated(image, _kernel(kernel))
+    return _correlated(image, checked_kernel(kernel))
 
 
 def checked_image(image: Any, what: str) -> tuple[np.ndarray, np.ndarray]:
@@ -252,7 +252,7 @@ def _spacing(spacing: Any) -> float:
     return value
 
 
-def _kernel(kernel: Any) -> np.ndarray:
+def checked_kernel(kernel: Any) -> np.ndarray:
     try:
         weights = np.asarray(kernel, np.float64)
     except (TypeError, ValueError) as error:

@@ -12,6 +12,7 @@ from .holder import NodeHolder
 from .ops.astype import astype
 from .ops.clip import clip
 from .ops.color_space import color_space
+from .ops.correlate import convolve, correlate
 from .ops.display import display
 from .ops.dra import dra
 from .ops.fillna import fillna
@@ -109,6 +110,38 @@ class Pixels(NodeHolder):
             The table is empty, is not of numbers, or has a wrong number of rows.
         """
         return lut(self, table, first=first)
+
+    def correlate(self, kernel: npt.ArrayLike) -> Self:
+        """Replace each pixel by a weighted sum of the pixels around it; the kernel lies on the image as it stands.
+
+        Parameters
+        ----------
+        kernel : (m, n) numbers
+            Its element ((m - 1) // 2, (n - 1) // 2) lies on the pixel that is computed. Beyond the border the image goes on as
+            its mirror image without repeating the border's pixels (NGA.STND.0014).
+
+        Returns
+        -------
+        Raster of the same dtype; integers are rounded half up and saturate. Invalid pixels take no part.
+
+        Raises
+        ------
+        ArgumentError
+            The kernel has other than two axes, no elements, or some that are not finite.
+        DtypeError
+            The pixels are bool, complex, or integers of 64 bits.
+        """
+        return correlate(self, kernel)
+
+    def convolve(self, kernel: npt.ArrayLike) -> Self:
+        """``correlate`` with the kernel turned by 180 degrees, its element (m // 2, n // 2) on the pixel that is computed.
+
+        Raises
+        ------
+        ArgumentError, DtypeError
+            As ``correlate``.
+        """
+        return convolve(self, kernel)
 
     def map(
         self,

@@ -42,6 +42,8 @@ CASES = {
     "clip": [call(10, 20), call(hi=30)],
     "lut": [call(np.arange(200, dtype=np.uint8)), call(np.arange(9), first=3)],
     "map": [call(np.negative), call(np.negative, "int32", 2, bands=["a", "b", "c"], valid=True)],
+    "correlate": [call([[1, 2], [3, 4]])],
+    "convolve": [call(np.ones((3, 3)) / 9)],
     "fillna": [call(5)],
     "dra": [
         call(),
