@@ -65,7 +65,7 @@ def run_cascade(
     """
     check(plan, layers)
     name = f"weft-run-{uuid4().hex}"
-    order = None if _cluster() else strips(plan)
+    order = None if _cluster() else strips(plan, looking_back=True)
     graph, keys, every = lower_cascade(plan, layers, name, Builder(_tables(plan)), order)
     _compute(graph, keys, every, progress or _silent, description)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ from .zarr_source import accepts
 from .zarr_store import Options, is_url, open_store
 
 __all__ = ["to_zarr"]
+
+_REMOVALS, _BETWEEN_REMOVALS = 20, 0.1  # times, seconds
 
 
 def to_zarr(
@@ -134,11 +137,15 @@ class ZarrWriter:
         self.nodata = marking_value(meta)
         self.metadata = {name: metadata_of(contents, name) for name in (("data", "mask") if self.masked else ("data",))}
         self._arrays: dict[str, Any] = {}
+        if not is_url(uri):
+            Path(uri).mkdir(parents=True, exist_ok=True)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_arrays": {}}
 
     def __call__(self, block: Block, region: Region) -> None:
+        if not is_url(self.uri) and not os.path.isdir(self.uri):
+            raise SinkError(f"{self.uri}: is gone, so nothing more is written to it")
         data = block.data if self.nodata is None else block.filled(self.nodata)
         try:
             self._array("data")[:, region.rows, region.cols] = data
@@ -205,10 +212,20 @@ def _write_local(target: Path, contents: dict[str, Any], write: Callable[[str], 
     except OSError as error:
         raise SinkError(f"{target}: cannot be written: {error}") from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if staging.exists():
+            _remove(staging)
         if old.exists() and not target.exists():
             old.rename(target)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove(staging: Path) -> None:
+    """Delete what an unfinished run has written. Tasks that were under way may write for a moment yet; none begins."""
+    for _ in range(_REMOVALS):
+        shutil.rmtree(staging, ignore_errors=True)
+        time.sleep(_BETWEEN_REMOVALS)
+        if not staging.exists():
+            return
 
 
 def _write_remote(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 
 import dask
 import numcodecs
@@ -15,7 +16,9 @@ import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from weft.graph.block import Block
 from weft.graph.errors import ArgumentError, SinkError, SourceError
+from weft.graph.grid import Region
 from weft.graph.plan import make_plan
 from weft.io.array import from_array
 from weft.io.numpy_sink import to_numpy
@@ -252,3 +255,14 @@ def test_unwritable_place(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(SinkError, match="cannot be written"):
         to_zarr(from_array(np.zeros((4, 4))), tmp_path / "file" / "a.zarr")
+
+
+def test_a_task_that_outlives_its_run_brings_nothing_back(tmp_path):
+    """Interrupted, threads go on for a moment: the folder that is gone stays gone."""
+    node = from_array(np.zeros((1, 4, 4), np.uint8))
+    layout = checked_layout(node.meta, None, None, "auto", 3, (4, 4))
+    writer = ZarrWriter(str(tmp_path / "staging"), (), node.meta, build_group(node.meta, layout))
+    shutil.rmtree(tmp_path / "staging")
+    with pytest.raises(SinkError, match="is gone"):
+        writer(Block(np.ones((1, 4, 4), np.uint8)), Region(0, 4, 0, 4))
+    assert list(tmp_path.iterdir()) == []
