@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from xml.parsers import expat
 
 from ..graph.errors import SourceError
+from ..ops.strict_xml import read_strictly
 
 _MAX_BYTES = 64 * 2**20
 _MAX_DEPTH = 16
@@ -82,9 +82,6 @@ def named_files(text: bytes, where: str) -> list[tuple[str, bool]]:
     names: list[tuple[str, bool]] = []
     inside: list[tuple[str, bool, list[str]]] = []
 
-    def refuse(*_: object) -> None:
-        raise SourceError(f"{where}: XML with a document type or entities is not read")
-
     def start(tag: str, attributes: dict[str, str]) -> None:
         relative = attributes.get("relativeToVRT", attributes.get("relativetoVRT", "0")).strip() == "1"
         key = attributes.get("name", attributes.get("key", "")).lower()
@@ -99,17 +96,7 @@ def named_files(text: bytes, where: str) -> list[tuple[str, bool]]:
         if inside:
             inside[-1][2].append(part)
 
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    parser.ExternalEntityRefHandler = refuse  # type: ignore[assignment]
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = characters
-    try:
-        parser.Parse(text, True)
-    except expat.ExpatError as error:
-        raise SourceError(f"{where}: malformed XML: {error}") from error
+    read_strictly(text, lambda why: SourceError(f"{where}: {why}"), start=start, end=end, characters=characters)
     return names
 
 

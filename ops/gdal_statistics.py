@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from ..graph.errors import ArgumentError
 from .image_statistics import ImageStatistics
 from .statistics import BandStatistics
+from .strict_xml import read_strictly
 
 __all__ = ["statistics_from_gdal_metadata", "statistics_to_gdal_metadata", "statistics_to_gdal_xml"]
 
@@ -171,9 +171,6 @@ def _parsed(text: str) -> list[Items]:
     bands: dict[int, dict[str, str]] = {}
     at: list[tuple[int, str]] = []
 
-    def refuse(*_: Any) -> None:
-        raise ArgumentError("GDAL metadata with a document type or entities is not read")
-
     def start(name: str, attributes: dict[str, str]) -> None:
         at.clear()
         band, key = attributes.get("sample", ""), attributes.get("name", "")
@@ -188,16 +185,5 @@ def _parsed(text: str) -> list[Items]:
         for band, key in at:
             bands[band][key] += more
 
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    parser.ExternalEntityRefHandler = refuse  # type: ignore[assignment]
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = characters
-    try:
-        parser.Parse(text, True)
-    except expat.ExpatError as error:
-        raise ArgumentError(f"GDAL metadata is malformed XML: {error}") from error
+    read_strictly(text, lambda why: ArgumentError(f"GDAL metadata: {why}"), start=start, end=end, characters=characters)
     return [bands.get(band, {}) for band in range(max(bands, default=-1) + 1)]
