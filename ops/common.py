@@ -10,7 +10,7 @@ import numpy as np
 
 from ..graph.block import Block
 from ..graph.errors import ArgumentError, BandError, DtypeError, GridError
-from ..graph.node import Node
+from ..graph.node import Meta, Node
 
 Number = bool | int | float | complex
 
@@ -130,6 +130,34 @@ def filled(data: np.ndarray, valid: np.ndarray | None, fill: Any) -> Block:
         return Block(data)
     np.copyto(data, np.asarray(fill).astype(data.dtype), where=~valid)
     return Block(data, valid)
+
+
+def fill_value(meta: Meta) -> Any:
+    """``meta.fill`` as a value of its dtype; 0 where the dtype cannot hold it."""
+    try:
+        with np.errstate(all="raise"):
+            return np.array([meta.fill], meta.dtype)[0]
+    except (OverflowError, ValueError, TypeError, FloatingPointError):
+        return np.zeros(1, meta.dtype)[0]
+
+
+def avoid_nodata(data: np.ndarray, valid: np.ndarray | None, meta: Meta) -> None:
+    """Move valid pixels that hold the nodata value one value aside."""
+    if meta.nodata is None or not np.isfinite(meta.nodata) or meta.dtype.kind not in "iuf":
+        return
+    meets = data == meta.nodata
+    if valid is not None:
+        meets &= valid
+    if not meets.any():
+        return
+    if meta.dtype.kind == "f":
+        # Readers of files take floats within a few units of the last place for nodata too.
+        value = meta.dtype.type(meta.nodata)
+        step = 16 * np.spacing(abs(value))
+        data[meets] = value - step if value > 0 else value + step
+    else:
+        nodata = int(meta.nodata.real)
+        data[meets] = nodata + (1 if nodata < np.iinfo(meta.dtype).max else -1)
 
 
 def spread(valid: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:

@@ -19,8 +19,7 @@ import numpy as np
 from ..graph.block import Block
 from ..graph.grid import EMPTY, Region
 from ..graph.node import Meta, Node, operation, verb
-from .common import filled, finished, spread
-from .sampling import _avoid_nodata, _fill
+from .common import avoid_nodata, fill_value, filled, finished, spread
 from .select import picked_bands
 from .sips import as_taken, check_dtype, checked_kernel, dtype_limits, fits_int32
 from .sips_loops import correlated, mirrored
@@ -70,9 +69,9 @@ class Correlate(Node):
         if block.valid is not None:
             mask = spread(block.valid, block.data.shape)[at]
             out, valid = self._of_valid(out, data, mask, shape)
-        out, fill = out.astype(self.meta.dtype, copy=False), _fill(self.meta)
+        out, fill = out.astype(self.meta.dtype, copy=False), fill_value(self.meta)
         result = finished(out, valid, fill) if self.meta.dtype.kind == "f" else filled(out, valid, fill)
-        _avoid_nodata(result.data, result.valid, self.meta)
+        avoid_nodata(result.data, result.valid, self.meta)
         return result
 
     def select(self, bands: tuple[int, ...]) -> Node:

@@ -32,9 +32,8 @@ from ..graph.block import Block
 from ..graph.errors import ArgumentError, DtypeError
 from ..graph.grid import Grid, Region
 from ..graph.node import Meta, Node, operation, verb
-from .common import filled
+from .common import avoid_nodata, fill_value, filled
 from .halve_loops import AVERAGE, MAX, MEDIAN, MIN, MODE, separable, two_by_two, two_by_two_valid
-from .sampling import _avoid_nodata, _fill
 from .select import picked_bands
 
 __all__ = ["halve"]
@@ -100,7 +99,7 @@ class Halve(Node):
         meta = self.meta
         if self.method == "nearest":
             picked = None if block.valid is None else block.valid[:, ::2, ::2].copy()
-            return filled(block.data[:, ::2, ::2].copy(), picked, _fill(meta))
+            return filled(block.data[:, ::2, ::2].copy(), picked, fill_value(meta))
         planes, mask = _planes(block.data, through_float=self.method in _KERNELS), block.valid
         if mask is not None and 1 < len(mask) < len(planes):
             mask = np.repeat(mask, 2, axis=0)  # one for the real, one for the imaginary plane of a band
@@ -112,9 +111,9 @@ class Halve(Node):
             self._weigh(planes, mask, region, out, done)
         if len(done) == 2 * len(block.data):
             done = done[::2]
-        result = filled(_from_planes(out, meta.dtype), None if mask is None else done, _fill(meta))
+        result = filled(_from_planes(out, meta.dtype), None if mask is None else done, fill_value(meta))
         if self.method not in _PICKED:
-            _avoid_nodata(result.data, result.valid, meta)
+            avoid_nodata(result.data, result.valid, meta)
         return result
 
     def _box(self, planes: np.ndarray, mask: np.ndarray | None, out: np.ndarray, done: np.ndarray) -> None:

@@ -38,6 +38,7 @@ from ..graph.block import Block
 from ..graph.errors import ArgumentError, DtypeError
 from ..graph.grid import EMPTY, Region
 from ..graph.node import Meta
+from .common import avoid_nodata, fill_value
 from .footprint_loops import MAX, MEDIAN, MIN, MODE, footprint, ordered
 from .sampling_loops import EDGE, bilinear, nearest
 from .weighted_loops import upright, weighted, whole_means
@@ -208,7 +209,7 @@ def sample(
     mask = np.empty((0, 1, 1), bool) if block.valid is None else np.ascontiguousarray(block.valid)
     if kind.picks is not None:
         return _picked(block.data, mask, covered, shape, pieces, region, meta, kind.picks)
-    planes, fill = _as_planes(block.data, _fill(meta), kind.weighs)
+    planes, fill = _as_planes(block.data, fill_value(meta), kind.weighs)
     if 1 < len(mask) < len(planes):
         mask = np.repeat(mask, 2, axis=0)  # one for the real, one for the imaginary plane of a band
     out = np.empty((len(planes), *region.shape), planes.dtype)
@@ -235,7 +236,7 @@ def sample(
     valid = None if not meta.masked or done.all() else done
     data = _from_planes(out, valid, meta)
     if kind.weighs:
-        _avoid_nodata(data, valid, meta)
+        avoid_nodata(data, valid, meta)
     return Block(data, valid)
 
 
@@ -266,9 +267,9 @@ def _picked(
         result = _mean(result, _from_keys(upper, meta.dtype))
     valid = None if not meta.masked or done.all() else done
     if not done.all():
-        np.copyto(result, _fill(meta), where=~done)
+        np.copyto(result, fill_value(meta), where=~done)
     if how == MEDIAN:
-        _avoid_nodata(result, valid, meta)
+        avoid_nodata(result, valid, meta)
     return Block(result, valid)
 
 
@@ -305,25 +306,6 @@ def _mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         total = a + b.astype(np.float64)
         mean: np.ndarray = np.where(np.isinf(total), 0.5 * a + 0.5 * b, 0.5 * total).astype(a.dtype)
     return mean
-
-
-def _avoid_nodata(data: np.ndarray, valid: np.ndarray | None, meta: Meta) -> None:
-    """Move valid pixels that hold the nodata value one value aside."""
-    if meta.nodata is None or not np.isfinite(meta.nodata) or meta.dtype.kind not in "iuf":
-        return
-    meets = data == meta.nodata
-    if valid is not None:
-        meets &= valid
-    if not meets.any():
-        return
-    if meta.dtype.kind == "f":
-        # Readers of files take floats within a few units of the last place for nodata too.
-        value = meta.dtype.type(meta.nodata)
-        step = 16 * np.spacing(abs(value))
-        data[meets] = value - step if value > 0 else value + step
-    else:
-        nodata = int(meta.nodata.real)
-        data[meets] = nodata + (1 if nodata < np.iinfo(meta.dtype).max else -1)
 
 
 def _sample_wide(
@@ -369,15 +351,6 @@ def _parts(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return parts[some], of[some]
 
 
-def _fill(meta: Meta) -> Any:
-    """``meta.fill`` as a value of its dtype; 0 where the dtype cannot hold it."""
-    try:
-        with np.errstate(all="raise"):
-            return np.array([meta.fill], meta.dtype)[0]
-    except (OverflowError, ValueError, TypeError, FloatingPointError):
-        return np.zeros(1, meta.dtype)[0]
-
-
 def _as_planes(data: np.ndarray, fill: Any, weighs: bool) -> tuple[np.ndarray, Any]:
     """The data in a type that a kernel takes, without a copy where there is one, and the fill value in it."""
     dtype, one = data.dtype, np.array([fill])
@@ -418,7 +391,7 @@ def _from_planes(out: np.ndarray, valid: np.ndarray | None, meta: Meta) -> np.nd
         result = np.where(above | below, 0, rounded).astype(dtype)
         result[above], result[below] = high, low
     if valid is not None:
-        result[~np.broadcast_to(valid, result.shape)] = _fill(meta)
+        result[~np.broadcast_to(valid, result.shape)] = fill_value(meta)
     return result
 
 

@@ -34,8 +34,7 @@ from ..graph.block import Block
 from ..graph.errors import ArgumentError
 from ..graph.grid import EMPTY, Grid, Region
 from ..graph.node import Meta, Node, operation, verb
-from .common import filled, finished
-from .sampling import _avoid_nodata, _fill
+from .common import avoid_nodata, fill_value, filled, finished
 from .select import picked_bands
 from .sips import as_taken, check_dtype, checked_image, dtype_limits, fits_int32
 from .sips_loops import AROUND, BEFORE, mirrored, reduce
@@ -76,12 +75,12 @@ class SipsReduce(Node):
         limits = step_limits(self.meta.dtype, self.bit_depth)
         covered, shape = self.need(region)[0], self.source.meta.grid.shape
         data, valid = _reduced(as_taken(block.data), block.valid, covered, shape, region, limits)
-        data, fill = data.astype(self.meta.dtype, copy=False), _fill(self.meta)
+        data, fill = data.astype(self.meta.dtype, copy=False), fill_value(self.meta)
         result = finished(data, valid, fill) if self.meta.dtype.kind == "f" else filled(data, valid, fill)
         if limits is not None and self.meta.nodata == limits[1]:
             _step_below(result.data, result.valid, limits[1])
         else:
-            _avoid_nodata(result.data, result.valid, self.meta)
+            avoid_nodata(result.data, result.valid, self.meta)
         return result
 
     def select(self, bands: tuple[int, ...]) -> Node:
