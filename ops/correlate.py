@@ -152,7 +152,7 @@ def correlate(raster: Node, kernel: Any) -> Node:
 
 @verb
 def convolve(raster: Node, kernel: Any) -> Node:
-    """``correlate`` with the kernel turned by 180 degrees, its element (m // 2, n // 2) on the pixel that is computed.
+    """Correlate with the kernel turned by 180 degrees, its element (m // 2, n // 2) on the pixel that is computed.
 
     Parameters
     ----------

@@ -134,7 +134,7 @@ class Pixels(NodeHolder):
         return correlate(self, kernel)
 
     def convolve(self, kernel: npt.ArrayLike) -> Self:
-        """``correlate`` with the kernel turned by 180 degrees, its element (m // 2, n // 2) on the pixel that is computed.
+        """Correlate with the kernel turned by 180 degrees, its element (m // 2, n // 2) on the pixel that is computed.
 
         Raises
         ------
