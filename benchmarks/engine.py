@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import pickle
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from .measure import peak_rss
 from .scene import cog
 
 REPEATS = 3
@@ -81,7 +81,7 @@ def whole_chain(size: int) -> dict[str, float]:
         "decodes": tile_cache().counts.loads / tiles,
         "extra tasks": float(explained.statistic_tasks),
         "tasks": float(explained.tasks),
-        "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "rss": peak_rss(),
     }
 
 

@@ -1,9 +1,12 @@
-"""The per-process cache of decoded source tiles: bounded in bytes, least recently used out first, one decode per tile."""
+"""The per-process cache of decoded source tiles: bounded in bytes, least recently used out first, one decode per tile.
+
+Tiles that were decoded together are views of one array: they stay and go together, so that what is counted is what is held.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
@@ -33,7 +36,8 @@ class TileCache:
         self.counts = CacheCounts()
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._tiles: OrderedDict[Hashable, Block] = OrderedDict()
+        self._tiles: dict[Hashable, tuple[Block, _Together]] = {}
+        self._kept: OrderedDict[_Together, None] = OrderedDict()
         self._loading: dict[Hashable, Future[Block]] = {}
         self._lock = Lock()
 
@@ -55,17 +59,18 @@ class TileCache:
         """Forget every tile and every count."""
         with self._lock:
             self._tiles.clear()
+            self._kept.clear()
             self._bytes = 0
             self.counts = CacheCounts()
 
     def get(self, key: Hashable, load: Callable[[], Block]) -> Block:
         """The tile under ``key``, from ``load()`` if it is not here. Nobody may write into what comes back."""
         with self._lock:
-            tile = self._tiles.get(key)
-            if tile is not None:
-                self._tiles.move_to_end(key)
+            found = self._tiles.get(key)
+            if found is not None:
+                self._kept.move_to_end(found[1])
                 self.counts.hits += 1
-                return tile
+                return found[0]
             waiting = self._loading.get(key)
             if waiting is None:
                 mine: Future[Block] = Future()
@@ -75,27 +80,62 @@ class TileCache:
                 self.counts.hits += 1
         if waiting is not None:
             return waiting.result()
+        return self._loaded({key: mine}, lambda: {key: load()})[key]
+
+    def get_together(
+        self, keys: Iterable[Hashable], load: Callable[[], Mapping[Hashable, Block]]
+    ) -> Mapping[Hashable, Block] | None:
+        """The tiles of ``load()``, one per key, decoded together; None if any of them is here or being decoded already."""
+        with self._lock:
+            keys = list(keys)
+            if any(key in self._tiles or key in self._loading for key in keys):
+                return None
+            mine: dict[Hashable, Future[Block]] = {key: Future() for key in keys}
+            self._loading.update(mine)
+            self.counts.loads += len(mine)
+        return self._loaded(mine, load)
+
+    def _loaded(
+        self, mine: Mapping[Hashable, Future[Block]], load: Callable[[], Mapping[Hashable, Block]]
+    ) -> Mapping[Hashable, Block]:
+        """Decode, keep and hand out what this thread said it would."""
         try:
-            tile = load()
+            tiles = load()
         except BaseException as error:
             with self._lock:
-                del self._loading[key]
-            mine.set_exception(error)
+                for key in mine:
+                    del self._loading[key]
+            for future in mine.values():
+                future.set_exception(error)
             raise
+        together = _Together(tuple(mine), sum(tile.nbytes for tile in tiles.values()))
         with self._lock:
-            del self._loading[key]
-            if tile.nbytes <= self._max_bytes:
-                self._tiles[key] = tile
-                self._bytes += tile.nbytes
+            for key in mine:
+                del self._loading[key]
+            if together.nbytes <= self._max_bytes:
+                self._tiles.update((key, (tiles[key], together)) for key in mine)
+                self._kept[together] = None
+                self._bytes += together.nbytes
                 self._evict()
-        mine.set_result(tile)
-        return tile
+        for key, future in mine.items():
+            future.set_result(tiles[key])
+        return tiles
 
     def _evict(self) -> None:
         while self._bytes > self._max_bytes:
-            _, old = self._tiles.popitem(last=False)
+            old, _ = self._kept.popitem(last=False)
+            for key in old.keys:
+                del self._tiles[key]
             self._bytes -= old.nbytes
-            self.counts.evictions += 1
+            self.counts.evictions += len(old.keys)
+
+
+@dataclass(frozen=True, eq=False)
+class _Together:
+    """Tiles that were decoded together, and the bytes of all."""
+
+    keys: tuple[Hashable, ...]
+    nbytes: int
 
 
 _tiles = TileCache()

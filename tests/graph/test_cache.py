@@ -208,3 +208,59 @@ def test_a_crowd_over_a_small_cache_always_gets_the_right_tile() -> None:
 def test_there_is_one_cache_a_process() -> None:
     assert tile_cache() is tile_cache()
     assert tile_cache().max_bytes > 2**20
+
+
+def test_tiles_decoded_together_stay_and_go_together() -> None:
+    cache, loads = TileCache(40), list[object]()
+    got = cache.get_together("abc", lambda: {key: tile(10, ord(key)) for key in "abc"})
+    assert got is not None
+    assert [int(got[key].data[0, 0, 0]) for key in "abc"] == [97, 98, 99]
+    assert (cache.counts.loads, cache.current_bytes) == (3, 30)
+    cache.get("d", loader(10, loads, "d"))
+    cache.get("b", loader(10, loads, "b"))  # so that its company was used last
+    cache.get("e", loader(10, loads, "e"))
+    assert loads == ["d", "e"]
+    cache.get("a", loader(10, loads, "a"))
+    assert (loads, cache.counts.evictions) == (["d", "e"], 1)
+    cache.get("f", loader(20, loads, "f"))  # e is older than a and its company, and not enough
+    assert cache.current_bytes == 20
+    assert cache.counts.evictions == 5
+
+
+def test_what_is_here_or_on_its_way_is_not_decoded_again() -> None:
+    cache = TileCache(100)
+    cache.get("a", lambda: tile(1))
+    assert cache.get_together("ab", lambda: pytest.fail("decoded")) is None
+    entered, go = threading.Event(), threading.Event()
+
+    def slow() -> dict[object, Block]:
+        entered.set()
+        assert go.wait(10)
+        return {key: tile(1, ord(key)) for key in "xy"}
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cache.get_together, "xy", slow)
+        assert entered.wait(10)
+        assert cache.get_together("yz", lambda: pytest.fail("decoded")) is None
+        second = pool.submit(cache.get, "y", lambda: pytest.fail("decoded"))
+        go.set()
+        assert second.result(10).data[0, 0, 0] == ord("y")
+        assert first.result(10) is not None
+
+
+def test_an_error_of_several_reaches_all_and_is_not_kept() -> None:
+    cache = TileCache(100)
+
+    def fails() -> dict[object, Block]:
+        raise OSError("broken")
+
+    with pytest.raises(OSError, match="broken"):
+        cache.get_together("ab", fails)
+    assert cache.get_together("ab", lambda: {key: tile(1) for key in "ab"}) is not None
+
+
+def test_more_than_the_cache_holds_is_handed_out_and_forgotten() -> None:
+    cache = TileCache(15)
+    assert cache.get_together("ab", lambda: {key: tile(10) for key in "ab"}) is not None
+    assert cache.current_bytes == 0
+    assert cache.get_together("ab", lambda: {key: tile(10) for key in "ab"}) is not None

@@ -89,6 +89,7 @@ class Patchwork(TiledSource):
 @pytest.mark.parametrize("first", [0, 1, 2])
 def test_masks_of_one_and_of_all_bands_join(first: int) -> None:
     source = Patchwork(first)
+    source.kernel((), Region(0, 4, 0, 4))  # with one of them in the cache, the tiles come one by one
     got = source.kernel((), Region(0, 4, 0, 24))
     wanted = np.ones((2, 4, 24), bool)
     for tile in source.tiles(Region(0, 4, 0, 24)):
@@ -145,3 +146,34 @@ def test_what_users_get_of_a_tile_is_theirs(ops):
             chunk[...] = 0
     np.testing.assert_array_equal(to_dask(plan).compute(), before)
     assert before.any()
+
+
+def test_whole_tiles_that_nobody_has_read_are_read_at_once(ops: SimpleNamespace) -> None:
+    source = ops.Noise((40, 50), (16, 16), masked=True)
+    box = Region(16, 40, 16, 50)
+    got = source.kernel((), box)
+    assert ops.calls.regions(source) == [box]
+    assert tile_cache().counts.loads == 6
+    expected = source.whole().cut(source.meta.grid.region, box)
+    np.testing.assert_array_equal(got.data, expected.data)
+    np.testing.assert_array_equal(got.valid, expected.valid)
+    for tile in source.tiles(box):
+        part = source.kernel((), tile)
+        np.testing.assert_array_equal(part.data, source.whole().cut(source.meta.grid.region, tile).data)
+    assert ops.calls.regions(source) == [box]
+
+
+def test_tiles_are_not_read_twice_to_be_read_at_once(ops: SimpleNamespace) -> None:
+    source = ops.Noise((32, 48), (16, 16))
+    source.kernel((), Region(0, 16, 16, 32))
+    source.kernel((), Region(0, 32, 0, 48))
+    reads = ops.calls.regions(source)
+    assert len(reads) == len(set(reads)) == 6
+
+
+def test_what_is_read_at_once_is_not_too_much(ops: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weft.graph.source._MOST_TOGETHER", 16 * 16 * 8 * 3)
+    source = ops.Noise((32, 64), (16, 16))
+    source.kernel((), Region(0, 16, 0, 48))
+    source.kernel((), Region(16, 32, 0, 64))
+    assert [region.size for region in ops.calls.regions(source)] == [16 * 48, *[256] * 4]
