@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from weft.graph.errors import ArgumentError, DtypeError, PlanError
 from weft.graph.grid import Region
@@ -21,6 +20,7 @@ from weft.graph.sweep import Program, evaluate
 from weft.ops.histogram import Histogram, ImageHistogram, histogram, histogram_of
 
 from .helpers import Pixels, array_source
+from .strategies import images
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -65,22 +65,8 @@ def assert_in_powers_of_two(edges: np.ndarray, counts: np.ndarray, values: np.nd
     assert width < spread / 4096 or float(width) == max(finest, np.spacing(float(np.abs(values.astype(np.float64)).max())))
 
 
-@st.composite
-def images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray | None]:
-    dtype = np.dtype(draw(st.sampled_from(DTYPES)))
-    shape = draw(st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)))
-    elements = None
-    if dtype.kind == "f":
-        usual = st.floats(-1e4, 1e4, width=16) if dtype.itemsize == 2 else st.floats(-1e6, 1e6, width=32)
-        elements = usual | st.sampled_from([np.nan, np.inf, -np.inf])
-    data = draw(arrays(dtype, shape, elements=elements))
-    if draw(st.booleans()):
-        return data, None
-    return data, draw(arrays(bool, (draw(st.sampled_from([1, shape[0]])), *shape[1:])))
-
-
 @settings(max_examples=80, deadline=None)
-@given(images(), st.integers(1, 20) | st.none(), st.booleans())
+@given(images(DTYPES), st.integers(1, 20) | st.none(), st.booleans())
 def test_equals_numpy(image: tuple[np.ndarray, np.ndarray | None], bins: int | None, ranged: bool) -> None:
     data, valid = image
     span = (-30.0, 91.5) if ranged else None
@@ -106,7 +92,7 @@ def test_equals_numpy(image: tuple[np.ndarray, np.ndarray | None], bins: int | N
 
 
 @settings(max_examples=40, deadline=None)
-@given(images(), st.integers(1, 9), st.integers(1, 9), st.integers(1, 5))
+@given(images(DTYPES), st.integers(1, 9), st.integers(1, 9), st.integers(1, 5))
 def test_any_tiling_gives_the_same(image: tuple[np.ndarray, np.ndarray | None], height: int, width: int, fan_in: int) -> None:
     source = array_source(*image)
     node = histogram(source)

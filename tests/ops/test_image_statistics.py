@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 import weft
 from weft.graph.errors import ArgumentError, BandError, DtypeError
@@ -31,24 +30,11 @@ from weft.ops.sampled_pixels import SampledBlocks, SampledPixels, chosen_pixels,
 from weft.ops.statistics import BandStatistics, statistics, statistics_of
 
 from .helpers import Pixels, array_source, computed
+from .strategies import images
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 DTYPES = ["bool", "u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"]
-
-
-@st.composite
-def images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray | None]:
-    dtype = np.dtype(draw(st.sampled_from(DTYPES)))
-    shape = draw(st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)))
-    elements = None
-    if dtype.kind == "f":
-        usual = st.floats(-1e4, 1e4, width=16) if dtype.itemsize == 2 else st.floats(-1e6, 1e6, width=32)
-        elements = usual | st.sampled_from([np.nan, np.inf, -np.inf])
-    data = draw(arrays(dtype, shape, elements=elements))
-    if draw(st.booleans()):
-        return data, None
-    return data, draw(arrays(bool, (draw(st.sampled_from([1, shape[0]])), *shape[1:])))
 
 
 def kept(data: np.ndarray, valid: np.ndarray | None, band: int) -> np.ndarray:
@@ -83,7 +69,7 @@ def judge(found: BandStatistics, values: np.ndarray) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(images())
+@given(images(DTYPES))
 def test_an_array_against_numpy(image: tuple[np.ndarray, np.ndarray | None]) -> None:
     data, valid = image
     found = compute_statistics(data, valid=valid)
@@ -93,7 +79,7 @@ def test_an_array_against_numpy(image: tuple[np.ndarray, np.ndarray | None]) -> 
 
 
 @settings(max_examples=30, deadline=None)
-@given(images(), st.integers(2, 9), st.integers(2, 9), st.integers(1, 4))
+@given(images(DTYPES), st.integers(2, 9), st.integers(2, 9), st.integers(1, 4))
 def test_any_tiling_gives_the_same(image: tuple[np.ndarray, np.ndarray | None], height: int, width: int, fan_in: int) -> None:
     source = array_source(*image)
     node, whole = ImageSummary.of(source, None, None), source.meta.grid.region
@@ -111,7 +97,7 @@ def test_any_tiling_gives_the_same(image: tuple[np.ndarray, np.ndarray | None], 
 
 
 @settings(max_examples=30, deadline=None)
-@given(images(), st.integers(3, 9), st.integers(3, 9), st.randoms())
+@given(images(DTYPES), st.integers(3, 9), st.integers(3, 9), st.randoms())
 def test_merging_any_partition_in_any_order_is_the_whole(
     image: tuple[np.ndarray, np.ndarray | None], height: int, width: int, chance: Any
 ) -> None:
@@ -263,7 +249,7 @@ def test_random_pixels_depend_on_seed_and_place_alone() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(images(), st.integers(0, 3))
+@given(images(DTYPES), st.integers(0, 3))
 def test_sampled_nodes_keep_their_promises(image: tuple[np.ndarray, np.ndarray | None], seed: int) -> None:
     source = array_source(*image)
     data, valid = computed(source)
