@@ -6,17 +6,14 @@ is read or computed again and nothing but these pixels is held: a chunk's are dr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
-from dask._task_spec import Task, TaskRef
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
-from dask.system import CPU_COUNT
 
 from .chunks import Chunks, chunk_regions
-from .lower import Builder, Finish, Kept, Key
+from .lower import Builder, Finish, Kept, Key, paced
 from .memory import check_memory
 from .node import Node
 from .plan import Plan, sample_regions
@@ -91,34 +88,10 @@ def lower_cascade(
         if number == 0 and order is not None and len(layers) > 1:
             builder.layer(own, program, layer.finish, layer.chunks, {place: (own, 0, *place) for place in order})
             in_order = [(own, 0, *place) for place in order]
-            builder.layers[own] = MaterializedLayer(_paced(own, builder.layers[own], in_order))
+            builder.layers[own] = MaterializedLayer(paced(own, builder.layers[own], in_order, max(1, builder.together)))
         else:
             builder.layer(own, program, layer.finish, layer.chunks)
         if layer.keeps is not None:
             assert layer.kept_chunks is not None
             builder.kept[layer.keeps.token] = Kept(layer.keeps, own, layer.kept_chunks, None)
     return HighLevelGraph(builder.layers, builder.dependencies), keys, every
-
-
-def _paced(name: str, tasks: Mapping[Key, Task], order: Sequence[Key]) -> dict[Key, Task]:
-    """``tasks`` in groups: one begins when the last but one is done, so that there is always enough to do, and only that."""
-    together = max(2, CPU_COUNT)
-    groups = [order[k : k + together] for k in range(0, len(order), together)]
-    paced: dict[Key, Task] = {}
-    for number, group in enumerate(groups):
-        if number < 2:
-            paced.update((key, tasks[key]) for key in group)
-            continue
-        gate, before = (f"{name}-gate", number), (f"{name}-gate", number - 1)
-        closed = [*groups[number - 2], *([before] if before in paced else [])]
-        paced[gate] = Task(gate, _opened, *map(TaskRef, closed))
-        paced.update((key, Task(key, _after, TaskRef(gate), tasks[key].func, *tasks[key].args)) for key in group)
-    return paced
-
-
-def _opened(*done: Any) -> None:
-    """What a gate does once the tasks before it are done: nothing."""
-
-
-def _after(gate: None, function: Callable[..., Any], *arguments: Any) -> Any:
-    return function(*arguments)

@@ -122,9 +122,9 @@ def lower(
     return Lowered(HighLevelGraph(build.layers, build.dependencies), layer, plan.chunks, at)
 
 
-def lower_tables(plan: Plan) -> tuple[HighLevelGraph, dict[str, Key]]:
-    """The dask graph of the tables that the plan's pixels need, and the key of each by token."""
-    build = Builder({})
+def lower_tables(plan: Plan, *, together: int = 0) -> tuple[HighLevelGraph, dict[str, Key]]:
+    """The dask graph of the tables that the plan's pixels need, and the key of each by token; ``together``: see ``Builder``."""
+    build = Builder({}, together)
     programs = [plan.program, *(stage.program for stage in plan.stages if stage.kind == "chunks")]
     used = {node.token for program in programs for node in program.nodes}
     for stage in plan.stages:
@@ -171,9 +171,13 @@ def whole_block(block: Block, region: Region) -> Block:
 
 
 class Builder:
-    """Collects the layers of one graph; ``kept`` are the nodes, by token, whose pixels later layers find in chunk tasks."""
+    """Collects the layers of one graph; ``kept`` are the nodes, by token, whose pixels later layers find in chunk tasks.
 
-    def __init__(self, known: Mapping[str, Block]) -> None:
+    ``together`` is how many tasks that read go side by side, row by row (see ``paced``); 0 leaves their order to dask.
+    """
+
+    def __init__(self, known: Mapping[str, Block], together: int = 0) -> None:
+        self.together = together
         self.layers: dict[str, Any] = {}
         self.dependencies: dict[str, set[str]] = {}
         self.tables: dict[str, Key] = {}
@@ -245,9 +249,13 @@ class Builder:
         node, chunks = stage.node, stage.chunks
         assert isinstance(node, Reduction)
         assert chunks is not None
-        partial = self.layer(f"{name}-partial", stage.program, PartialState(node), chunks, handed=node.inputs[1:])
+        partial = f"{name}-partial"
+        at: dict[tuple[int, int], Key] = {place: (partial, 0, *place) for place, _ in chunk_regions(chunks)}
+        states = list(at.values())
+        self.layer(partial, stage.program, PartialState(node), chunks, at if self.together else None, handed=node.inputs[1:])
+        if self.together:
+            self.layers[partial] = MaterializedLayer(paced(partial, self.layers[partial], states, self.together))
         owner = f"{name}-node"
-        states: list[Key] = [(partial, 0, i, j) for (i, j), _ in chunk_regions(chunks)]
         tasks: dict[Key, Any] = {owner: DataNode(owner, node)}
         level = 0
         while len(states) > _FAN_IN:
@@ -401,6 +409,32 @@ def _combined(node: Reduction, states: list[Any]) -> Any:
 
 def _finished(node: Reduction, states: list[Any]) -> Block:
     return node.finish(node.combine(states))
+
+
+def paced(name: str, tasks: Mapping[Key, Task], order: Sequence[Key], together: int) -> dict[Key, Task]:
+    """``tasks`` in groups of ``together``: one begins when the last but one is done, so that there is always enough to do.
+
+    dask's own order would leave the tiles of the source and come back to them.
+    """
+    groups = [order[k : k + together] for k in range(0, len(order), together)]
+    held: dict[Key, Task] = {}
+    for number, group in enumerate(groups):
+        if number < 2:
+            held.update((key, tasks[key]) for key in group)
+            continue
+        gate, before = (f"{name}-gate", number), (f"{name}-gate", number - 1)
+        closed = [*groups[number - 2], *([before] if before in held else [])]
+        held[gate] = Task(gate, _opened, *map(TaskRef, closed))
+        held.update((key, Task(key, _after, TaskRef(gate), tasks[key].func, *tasks[key].args)) for key in group)
+    return held
+
+
+def _opened(*done: Any) -> None:
+    """What a gate does once the tasks before it are done: nothing."""
+
+
+def _after(gate: None, function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
 
 
 def _layer_name(key: Key) -> str:

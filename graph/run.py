@@ -8,9 +8,11 @@ from itertools import chain
 from typing import Any
 from uuid import uuid4
 
+import dask.local
 import dask.threaded
 from dask.base import get_scheduler
 from dask.callbacks import Callback
+from dask.system import CPU_COUNT
 
 from .block import Block
 from .cascade import Layer, check, lower_cascade
@@ -66,7 +68,7 @@ def run_cascade(
     check(plan, layers)
     name = f"weft-run-{uuid4().hex}"
     order = None if _cluster() else strips(plan, looking_back=True)
-    graph, keys, every = lower_cascade(plan, layers, name, Builder(_tables(plan)), order)
+    graph, keys, every = lower_cascade(plan, layers, name, Builder(_tables(plan), _together()), order)
     _compute(graph, keys, every, progress or _silent, description)
 
 
@@ -75,7 +77,7 @@ def _tables(plan: Plan) -> dict[str, Block]:
 
     They come first: what they read is not kept, and the order of the chunks is then free to follow the source's tiles.
     """
-    graph, keys = lower_tables(plan)
+    graph, keys = lower_tables(plan, together=_together())
     values = _scheduler()(graph, list(keys.values())) if keys else []
     return dict(zip(keys, values, strict=True))
 
@@ -99,6 +101,13 @@ def _compute(graph: Any, keys: list[Key], every: list[Key], progress: Progress, 
 
 def _scheduler() -> Any:
     return get_scheduler() or dask.threaded.get
+
+
+def _together() -> int:
+    """How many tasks that read go side by side: as many as there are threads for, where they are this process's; else 0."""
+    if _cluster() is not None:
+        return 0
+    return 1 if _scheduler() is dask.local.get_sync else max(2, CPU_COUNT)
 
 
 def _cluster() -> Any:
